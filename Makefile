@@ -1,0 +1,77 @@
+# Two commands matter: `make release` and `make test`. Everything else is listed by `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# Options of `make release`, given as MODEL=… VERSION=… TARGET=… APPROVE=…
+MODEL ?= iris-classifier
+VERSION ?=
+TARGET ?= local
+APPROVE ?=
+export MODEL_NAME := $(MODEL)
+export MODEL_VERSION := $(VERSION)
+export RELEASE_TARGET := $(TARGET)
+export RELEASE_APPROVER := $(APPROVE)
+
+.PHONY: help release status stop test lint lock schema venv dev clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+release: venv ## take a model version from the registry to champion (MODEL= VERSION= TARGET= APPROVE=)
+	@python scripts/run_release.py
+
+status: venv ## what serves what
+	@python scripts/release_status.py
+
+stop: venv ## end what `make release` left serving on this machine
+	@python scripts/release_status.py --stop
+
+test: dev ## the whole test suite
+	@python -m pytest -n auto --dist loadgroup
+
+lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports
+	@check-jsonschema --schemafile models/schema.json models/*.yaml
+
+lock: $(VENV)/uv ## compile requirements*.in to requirements*.txt, with hashes
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+
+schema: venv ## write models/schema.json and docs/gates.md from the gates' own definitions
+	@python scripts/describe_gates.py --write
+
+venv: $(VENV)/ready
+dev: $(VENV)/ready-dev
+
+clean: stop ## remove the environment and everything releases left here
+	rm -rf $(VENV) .release
+
+$(VENV)/uv:
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 is needed, found: $$($(PYTHON) --version 2>&1 || echo none); install it or pass PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "→ environment: $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.txt >$(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@touch $@
+
+$(VENV)/ready: $(VENV)/uv requirements.txt pyproject.toml
+	@echo "→ dependencies from requirements.txt, by hash"
+	@uv pip install --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
+	@uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready requirements-dev.txt
+	@echo "→ development dependencies from requirements-dev.txt, by hash"
+	@uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,51 @@
+"""Every error this software raises on purpose: what, expected, found, next step."""
+
+
+class ReleaseError(Exception):
+    """A failure that a person can act on; `str()` of it is one line.
+
+    Args:
+        what: the thing that is wrong, named.
+        expected: what it should have been.
+        found: what it was.
+        next_step: what the reader can do now.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, what: str, *, expected: str = "", found: str = "", next_step: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.expected = expected
+        self.found = found
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.found:
+            parts.append(f"found {self.found}")
+        if self.next_step:
+            parts.append(f"next: {self.next_step}")
+        return " ".join("; ".join(parts).split())
+
+
+class RefusedError(ReleaseError):
+    """A gate or a check said no (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(ReleaseError):
+    """What was asked for cannot be meant: wrong name, wrong file, wrong order (exit code 2)."""
+
+    exit_code = 2
+
+
+class OutsideError(ReleaseError):
+    """Something outside this software failed: registry, network, disk (exit code 3)."""
+
+    exit_code = 3

@@ -1,0 +1,28 @@
+"""Integrity: the registry holds the files that this release is about."""
+
+from model_release.evidence import Files
+from model_release.gates.outcome import Limits as BaseLimits
+from model_release.gates.outcome import Outcome, failed, passed
+
+EVIDENCE = Files
+
+
+class Limits(BaseLimits):
+    """Files match the digest recorded for this release; the version is READY."""
+
+
+def judge(evidence: Files, limits: Limits) -> Outcome:
+    """Pass when the version is READY, has files, and they have the release's digest."""
+    del limits
+    required = "status READY, files as recorded"
+    if evidence.status != "READY":
+        return failed(required, f"status {evidence.status}", "register the version again")
+    if evidence.recorded not in (None, evidence.digest):
+        return failed(
+            f"digest {evidence.recorded}",
+            f"digest {evidence.digest}",
+            f"the files of {evidence.name} {evidence.version} changed after they were validated: "
+            "register them as a new version",
+        )
+    found = f"{evidence.count} files, {evidence.size_bytes:,} bytes, {evidence.digest[:19]}…"
+    return passed(required, found, size_bytes=evidence.size_bytes)
