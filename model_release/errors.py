@@ -1,6 +1,11 @@
 """Every error this software raises on purpose: what, expected, found, next step."""
 
 
+def plain(text: str) -> str:
+    """One printable line: model code and registries may put anything into a text, escapes included."""
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
 class ReleaseError(Exception):
     """A failure that a person can act on; `str()` of it is one line.
 
@@ -30,7 +35,7 @@ class ReleaseError(Exception):
             parts.append(f"found {self.found}")
         if self.next_step:
             parts.append(f"next: {self.next_step}")
-        return " ".join("; ".join(parts).split())
+        return plain("; ".join(parts))
 
 
 class RefusedError(ReleaseError):

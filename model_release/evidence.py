@@ -112,7 +112,7 @@ class Scores:
     """One pass over the holdout: what was measured, beside what was claimed.
 
     `sample` holds champion and challenger on the same rows; None when there is no champion.
-    `problem` says why the model could not be scored.
+    `problem` says why the model could not be scored, `champion_problem` why the champion could not.
     """
 
     rows: int = 0
@@ -123,6 +123,7 @@ class Scores:
     champion_measured: Mapping[str, float] = field(default_factory=dict)
     sample: PairedSample | None = None
     problem: str = ""
+    champion_problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The gates, in the order in which they are asked. A gate is one module: EVIDENCE, Limits, judge.
 
-A new gate is one new file in this folder and one line under `gates:` in `models/<name>.yaml`: modules
-that `ORDER` does not name are asked after those that it does, by name.
+A new gate is one new file in this folder and one line under `gates:` in `models/<name>.yaml`:
+modules that `ORDER` does not name are asked after those that it does, by name.
 """
 
 import importlib

@@ -1,9 +1,25 @@
 """What a gate says, and the limits it is given."""
 
+import difflib
+import math
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from model_release.metrics import METRICS
+
+# pydantic would search every installed distribution for plugins: 0.1 s at each start, for none.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 Status = Literal["passed", "failed", "error", "skipped", "not reached"]
 
@@ -39,16 +55,35 @@ def failed(required: str, found: str, next_step: str, **facts: float) -> Outcome
     return Outcome("failed", required, found, next_step, tuple(facts.items()))
 
 
+def _needs_in_schema(schema: dict[str, Any], limits: type[BaseModel]) -> None:
+    """Say in the JSON schema what `Limits.needs` says."""
+    needs = getattr(limits, "needs", ())
+    if needs:
+        schema["anyOf"] = [{"required": list(needs)}, {"required": ["skip"]}]
+
+
 class Limits(BaseModel):
     """Base of every gate's section in `models/<name>.yaml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=_needs_in_schema
+    )
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Limits without a default: in the YAML, and not empty, unless the gate is skipped."""
 
     skip: str | None = Field(
         default=None,
         min_length=3,
         description="Skip this gate, for this reason. The reason stands in every report.",
     )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        lacking = [name for name in self.needs if not getattr(self, name)]
+        if lacking and self.skip is None:
+            raise ValueError(f"{' and '.join(lacking)} must be given, or skip: <reason>")
+        return self
 
 
 class Threshold(BaseModel):
@@ -59,12 +94,47 @@ class Threshold(BaseModel):
     min: float | None = None
     max: float | None = None
 
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a threshold needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
     def __str__(self) -> str:
         bounds = [f">= {self.min:g}"] if self.min is not None else []
         return " and ".join(bounds + ([f"<= {self.max:g}"] if self.max is not None else []))
 
     def admits(self, value: float) -> bool:
-        """Whether `value` lies within the bounds. NaN never does."""
+        """Whether `value` lies within the bounds. NaN and infinity never do."""
         above = self.min is None or value >= self.min
         below = self.max is None or value <= self.max
-        return value == value and above and below
+        return math.isfinite(value) and above and below
+
+
+def known_metric(name: str) -> str:
+    """The name, when `metrics` can compute it; else a ValueError that lists close ones."""
+    if name not in METRICS:
+        close = ", ".join(difflib.get_close_matches(name, METRICS) or METRICS)
+        raise ValueError(f"unknown metric {name!r}; known: {close}")
+    return name
+
+
+MetricName = Annotated[
+    str, AfterValidator(known_metric), WithJsonSchema({"type": "string", "enum": list(METRICS)})
+]
+
+
+def misses(thresholds: Mapping[str, Threshold], metrics: Mapping[str, float]) -> list[str]:
+    """Each threshold that is not met, as a phrase; a missing metric meets none."""
+    return [
+        f"{name} {metrics[name]:.6g} is not {threshold}" if name in metrics else f"no {name}"
+        for name, threshold in thresholds.items()
+        if name not in metrics or not threshold.admits(metrics[name])
+    ]
+
+
+def listed(thresholds: Mapping[str, Threshold]) -> str:
+    """The thresholds as a phrase: `accuracy >= 0.9, f1_macro >= 0.85`."""
+    return ", ".join(f"{name} {threshold}" for name, threshold in thresholds.items())

@@ -1,0 +1,53 @@
+"""Environment: the model's dependencies lock and install, for the Python that will serve it."""
+
+from pydantic import Field
+
+from model_release.evidence import Environment
+from model_release.gates.outcome import Limits as BaseLimits
+from model_release.gates.outcome import Outcome, failed, passed
+
+EVIDENCE = Environment
+
+
+class Limits(BaseLimits):
+    """The requirements lock with hashes and install, for the Python the model was logged with."""
+
+    python: str = Field(
+        "3.11", pattern=r"^3\.\d+$", description="Python of the base image, as major.minor, quoted."
+    )
+    allow_source_builds: bool = Field(
+        False, description="Whether packages without a wheel may be built, which runs their code."
+    )
+    timeout_seconds: float = Field(
+        900.0, gt=0, description="Time that locking and installing may take, each."
+    )
+
+
+def _minor(python: str) -> str:
+    return ".".join(python.split(".")[:2])
+
+
+def judge(evidence: Environment, limits: Limits) -> Outcome:
+    """Pass when there is an environment and its Python is the base image's."""
+    required = f"locked by hash and installed, Python {limits.python}"
+    if evidence.problem:
+        return failed(
+            required,
+            evidence.problem,
+            "correct the model's requirements (log_model's pip_requirements=), register it again",
+        )
+    logged, image = _minor(evidence.python_logged), _minor(evidence.python_image)
+    if logged != image:
+        return failed(
+            required,
+            f"logged with Python {evidence.python_logged or 'unknown'}, base image {image}",
+            f"train with Python {image}, or choose a base image with Python {logged or '3.x'} "
+            "and name it in gates.environment.python",
+        )
+    found = f"{evidence.packages} packages, Python {evidence.python_logged}"
+    return passed(
+        required,
+        f"{found}, lock {evidence.lock_sha256[:12]}…, {evidence.seconds:.1f} s",
+        packages=evidence.packages,
+        environment_seconds=evidence.seconds,
+    )
