@@ -1,0 +1,182 @@
+"""The pipeline's side of a model's process: start it, ask it, never trust it or wait too long."""
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from model_release.environment import without_secrets
+from model_release.errors import ReleaseError
+from model_release.model_process.frames import Array, Frame, FrameError, pack, read
+
+TICK_SECONDS = 0.2
+READ_BYTES = 2**20
+KEPT_PRINT_BYTES = 16 * 2**10
+PRINTED_LINES = 3
+SEND_SECONDS = 60.0
+
+
+class ModelError(ReleaseError):
+    """The model raised, died, hung or answered nonsense."""
+
+
+class ModelProcess:
+    """A model in a process of its own, with its own environment, folder and process group.
+
+    A command is sent with `send` and its answer fetched with `receive`, so that the caller can do
+    something else meanwhile. When it dies, hangs or answers nonsense it is ended, and every later
+    call raises the same error. The kernel ends it when the thread that started it ends.
+
+    Args:
+        python: the interpreter of the model's environment.
+        what: the name used in errors, such as "iris-classifier 3".
+        folder: where its private temporary folder is made; gone after `close`.
+    """
+
+    def __init__(self, python: Path, what: str, folder: Path) -> None:
+        self.what = what
+        folder.mkdir(parents=True, exist_ok=True)
+        self._home = Path(tempfile.mkdtemp(prefix="model-", dir=folder))
+        self._incoming = bytearray()
+        self._printed = b""
+        self._failed: ModelError | None = None
+        self._process = subprocess.Popen(
+            [str(python), "-I", "-B", str(Path(__file__).parent)],
+            cwd=self._home,
+            env=without_secrets(self._home),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self._requests, self._replies, self._prints = self._pipes()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._replies, selectors.EVENT_READ)
+        self._selector.register(self._prints, selectors.EVENT_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, its whole group, and remove its folder. Safe to call twice."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._selector.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def send(
+        self, command: str, header: Mapping[str, Any] = {}, arrays: Sequence[Array] = ()
+    ) -> None:
+        """Send a command; returns when the process has read all of it.
+
+        Raises:
+            ModelError: the process is gone, or takes nothing in for `SEND_SECONDS`.
+            TypeError: `arrays` hold something that cannot be sent.
+        """
+        self._raise_again()
+        pieces = pack({"command": command, **header}, arrays)
+        self._selector.register(self._requests, selectors.EVENT_WRITE)
+        deadline = time.monotonic() + SEND_SECONDS
+        try:
+            for piece in pieces:
+                sent = 0
+                while sent < len(piece):
+                    if self._requests in self._wait(deadline):
+                        sent += os.write(self._requests, piece[sent:])
+        except BrokenPipeError:
+            self._fail(f"{self.what} died")
+        finally:
+            if not self._failed:
+                self._selector.unregister(self._requests)
+
+    def receive(self, seconds: float) -> Frame:
+        """The answer to the command sent last, at most `seconds` from now.
+
+        Raises:
+            ModelError: there is none in time, it is no answer, or it says that the model raised.
+        """
+        self._raise_again()
+        deadline = time.monotonic() + seconds
+
+        def source(length: int) -> bytes:
+            while len(self._incoming) < length:
+                self._wait(deadline)
+            body = bytes(memoryview(self._incoming)[:length])
+            del self._incoming[:length]
+            return body
+
+        try:
+            frame = read(source)
+        except FrameError as error:
+            self._fail(f"{self.what} answered nonsense: {error}")
+        if "error" in frame.header:
+            raise ModelError(f"{self.what} raised {str(frame.header['error'])[:1000]}")
+        return frame
+
+    def _pipes(self) -> tuple[int, int, int]:
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        numbers = [pipe.fileno() for pipe in pipes if pipe is not None]
+        for number in numbers:
+            os.set_blocking(number, False)
+        return numbers[0], numbers[1], numbers[2]
+
+    def _wait(self, deadline: float) -> set[int]:
+        """Wait a moment, take in what the process wrote, and tell which pipes were ready."""
+        ready = {key.fd for key, _ in self._selector.select(TICK_SECONDS)}
+        dead = not ready and self._process.poll() is not None
+        if self._prints in ready:
+            printed = self._read(self._prints)
+            self._printed = (self._printed + printed)[-KEPT_PRINT_BYTES:]
+        if self._replies in ready:
+            replied = self._read(self._replies)
+            dead = dead or not replied
+            self._incoming += replied
+        if dead:
+            self._fail(f"{self.what} died")
+        if time.monotonic() > deadline:
+            self._fail(f"{self.what} did not answer in time and was ended")
+        return ready
+
+    def _read(self, pipe: int) -> bytes:
+        data = os.read(pipe, READ_BYTES)
+        if not data:
+            self._selector.unregister(pipe)
+        return data
+
+    def _fail(self, what: str) -> NoReturn:
+        """End the process; this error is what every later call raises."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(TICK_SECONDS)
+        status = self._process.returncode
+        self.close()
+        lines = self._printed.decode("utf-8", "replace").strip().splitlines()
+        printed = " | ".join(line.strip() for line in lines[-PRINTED_LINES:])[-1000:]
+        ending = "" if status is None else f"exit status {status}"
+        found = ", ".join(filter(None, [ending, printed and f"last printed: {printed}"]))
+        self._failed = ModelError(what, found=found, next_step="load and ask the model by hand")
+        raise self._failed
+
+    def _raise_again(self) -> None:
+        if self._failed:
+            raise self._failed
