@@ -1,0 +1,38 @@
+"""What a command says on standard error while it works: stations, and what each of them finds."""
+
+import sys
+from dataclasses import dataclass
+
+from model_release.errors import plain
+
+SIGNS = {"passed": "✓", "failed": "✗", "error": "!", "skipped": "–", "not reached": "·"}
+COLOURS = {"passed": "32", "failed": "31", "error": "31", "skipped": "33"}
+
+
+@dataclass
+class Progress:
+    """Lines on standard error; colours only on a terminal. `quiet` drops them all."""
+
+    quiet: bool = False
+
+    def station(self, name: str, subject: str) -> None:
+        """A station of the road begins."""
+        self._print(f"{self._paint('1', f'▶ {name}')}  {plain(subject)}")
+
+    def step(self, text: str) -> None:
+        """Something within a station."""
+        self._print(f"    {plain(text)}")
+
+    def outcome(self, status: str, name: str, text: str, seconds: float | None = None) -> None:
+        """A gate or check has spoken."""
+        sign = self._paint(COLOURS.get(status, "2"), SIGNS.get(status, "·"))
+        time_taken = "" if seconds is None else self._paint("2", f"  {seconds:.1f} s")
+        self._print(f"  {sign} {name:<18} {plain(text)}{time_taken}")
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if sys.stderr.isatty() else text
+
+    def _print(self, line: str) -> None:
+        if not self.quiet:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()

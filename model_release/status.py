@@ -1,0 +1,69 @@
+"""What serves what, held against the champion of the registry."""
+
+from dataclasses import asdict
+
+from model_release.registry import Registry
+from model_release.report import Report, Table
+from model_release.targets import Running, Target
+from model_release.workspace import Workspace
+
+COLUMNS = (
+    "environment",
+    "model",
+    "version",
+    "champion",
+    "state",
+    "digest",
+    "release",
+    "since",
+    "url",
+)
+
+
+def status(workspace: Workspace, target: Target) -> Report:
+    """Every deployment of a target, each with the model's champion."""
+    running = target.running()
+    champions = {run.model: _champion(workspace.registry, run.model) for run in running}
+    rows = [_row(run, champions[run.model]) for run in running]
+    dead = any(not run.replicas for run in running)
+    return Report(
+        title=f"target {target.name}",
+        outcome="something is down" if dead else "serving" if running else "nothing serves",
+        tables=[Table("Deployments", COLUMNS, rows)] if rows else [],
+        lines=["make release brings down deployments back"] if dead else [],
+        data={"deployments": [_data(run, champions[run.model]) for run in running]},
+    )
+
+
+def stop(target: Target) -> Report:
+    """End every deployment of a target."""
+    ended = target.stop()
+    rows = [(run.environment, run.model, run.version, run.url) for run in ended]
+    return Report(
+        title=f"target {target.name}",
+        outcome="stopped" if ended else "nothing was serving",
+        tables=[Table("Stopped", ("environment", "model", "version", "url"), rows)] if rows else [],
+        data={"stopped": [_data(run, None) for run in ended]},
+    )
+
+
+def _champion(registry: Registry, model: str) -> str | None:
+    return registry.alias(model, "champion") if registry.has_versions(model) else None
+
+
+def _row(run: Running, champion: str | None) -> tuple[str, ...]:
+    return (
+        run.environment,
+        run.model,
+        run.version,
+        champion or "none",
+        "serving" if run.replicas else "down",
+        run.digest[:19] + "…",
+        run.release[:8],
+        run.since.isoformat(timespec="seconds"),
+        run.url,
+    )
+
+
+def _data(run: Running, champion: str | None) -> dict[str, object]:
+    return asdict(run) | {"since": run.since.isoformat(timespec="seconds"), "champion": champion}

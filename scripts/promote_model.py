@@ -1,0 +1,43 @@
+"""Station promote: the version that production serves becomes champion."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report, Table
+from model_release.workspace import Workspace
+
+
+def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Move the alias and say what it pointed to."""
+    from model_release.stations.promote import promote as promote_release
+
+    release = promote_release(cli.release(arguments, workspace), cli.target(arguments, workspace))
+    facts = {
+        "model": release.model,
+        "champion": release.version,
+        "before": release.tags["release.champion"] or "none",
+        "digest": release.digest,
+        "release": release.id,
+        "since": release.tags["champion.since"],
+    }
+    return Report(
+        title=f"{release.model} {release.version} is champion",
+        outcome="passed",
+        tables=[Table("Champion", ("what", "value"), list(facts.items()))],
+        data=facts,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when the alias points to the version that serves."""
+    options = cli.parser(
+        "Make the version that production serves the champion.",
+        "python scripts/promote_model.py --model-name iris-classifier --model-version 1",
+    )
+    cli.add_target(options)
+    return cli.run(options, argv, promote)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

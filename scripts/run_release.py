@@ -1,0 +1,38 @@
+"""The whole road: validate, build, staging, smoke, production, champion."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report
+from model_release.workspace import Workspace
+
+
+def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Release the version; trains the example first where the registry has none of it."""
+    from model_release.example import train_if_missing
+    from model_release.road import run_release
+
+    train_if_missing(workspace, arguments.model_name)
+    target = cli.target(arguments, workspace)
+    return run_release(
+        workspace,
+        arguments.model_name,
+        arguments.model_version,
+        target,
+        cli.approval(arguments, workspace, target),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when the version is champion and serves in production."""
+    options = cli.parser(
+        "Take a model version from the registry to champion, station by station.",
+        "python scripts/run_release.py --model-name iris-classifier --model-version 1",
+    )
+    cli.add_deploy_options(options)
+    return cli.run(options, argv, release)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,39 @@
+"""Station smoke: a staged release answers as it did when it was validated."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report, Table
+from model_release.workspace import Workspace
+
+
+def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Run the suite against the address, by default the one that staging was deployed to."""
+    from model_release.stations.smoke import smoke_test
+
+    release = cli.release(arguments, workspace)
+    release.require("validate", "build", "deploy-staging")
+    url = (arguments.url or release.tags["deploy-staging.url"]).rstrip("/")
+    release, checks = smoke_test(workspace, release, url)
+    rows = [(row.name, "passed", row.required, row.found) for row in checks]
+    return Report(
+        title=f"smoke test of {release.model} {release.version}",
+        outcome="passed",
+        tables=[Table(url, ("check", "outcome", "required", "found"), rows)],
+        data={"release": release.id, "url": url, "checks": rows},
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when every check passed."""
+    options = cli.parser(
+        "Check that a server of a release answers as the validated model did.",
+        "python scripts/smoke_test.py --url http://127.0.0.1:8181 --model-name iris-classifier",
+    )
+    cli.add_env(options, "--url", "SMOKE_URL", "address; where staging was deployed if not given")
+    return cli.run(options, argv, smoke)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,29 @@
+"""Station validate: ask every gate about a model version; begins its release."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report
+from model_release.workspace import Workspace
+
+
+def validate(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Judge the version; the report says for each gate what was required and found."""
+    from model_release.road import validation_report
+    from model_release.stations.validate import validate as judge
+
+    return validation_report(judge(workspace, arguments.model_name, arguments.model_version))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when every gate lets the version through."""
+    options = cli.parser(
+        "Ask every gate of models/<name>.yaml about a model version.",
+        "python scripts/validate_model.py --model-name iris-classifier --model-version 1",
+    )
+    return cli.run(options, argv, validate)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
