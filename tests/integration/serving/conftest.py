@@ -1,0 +1,151 @@
+"""Models saved once, and servers of them: MLflow's scoring app and this one, both real."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+class Reply(NamedTuple):
+    """What came back over HTTP."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: dict[str, str]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Sends requests over kept connections, exactly with the headers that are given."""
+
+    def __init__(self) -> None:
+        self._connections: dict[int, http.client.HTTPConnection] = {}
+
+    def send(
+        self,
+        port: int,
+        body: bytes | None = None,
+        *,
+        path: str = "/invocations",
+        method: str = "",
+        content_type: str | None = "application/json",
+    ) -> Reply:
+        connection = self._connections.get(port)
+        if connection is None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            self._connections[port] = connection
+        connection.putrequest(method or ("GET" if body is None else "POST"), path)
+        if content_type is not None and body is not None:
+            connection.putheader("Content-Type", content_type)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        content = response.read()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, content, headers.get("content-type", ""), headers)
+
+    def rows(self, port: int, rows: list[Any], columns: list[str]) -> Reply:
+        body = {"dataframe_split": {"columns": columns, "data": rows}}
+        return self.send(port, json.dumps(body).encode())
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+
+
+class Started(NamedTuple):
+    """One `python -m serving` process."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+
+def _environment(**settings: str) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SERVING_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **settings}
+
+
+@pytest.fixture(scope="session")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one context folder a model (see build_models.py)."""
+    folder = tmp_path_factory.mktemp("contexts")
+    command = [sys.executable, str(HERE / "build_models.py"), str(folder)]
+    subprocess.run(command, check=True, env=_environment(), capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hosted(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
+    """Ports of every model, by name, then `mlflow` or `serving` (see host.py)."""
+    command = [sys.executable, str(HERE / "host.py"), str(contexts)]
+    with subprocess.Popen(
+        command,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Sends requests to the hosted servers."""
+    shared = Client()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def start(contexts: Path, tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """`start(name, SERVING_…="…")` runs the server of one context on a free port, as the image does."""
+    with ExitStack() as stack:
+
+        def run(name: str, **settings: str) -> Started:
+            log = stack.enter_context((tmp_path / "log").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "serving", "--host", "127.0.0.1", "--port", "0"],
+                cwd=contexts / name,
+                env=_environment(**settings),
+                stderr=log,
+                stdout=log,
+            )
+            stack.callback(_end, process)
+            return Started(_port(tmp_path / "log", process), process)
+
+        yield run
+
+
+def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
+    """The port that the server says it listens on."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        if found := re.search(r"serving .* on .*:(\d+)", log.read_text()):
+            return int(found[1])
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text()}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait(timeout=30)
