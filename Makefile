@@ -14,18 +14,23 @@ MODEL ?= iris-classifier
 VERSION ?=
 TARGET ?= local
 APPROVE ?=
+OPTIONS ?=
 export MODEL_NAME := $(MODEL)
 export MODEL_VERSION := $(VERSION)
 export RELEASE_TARGET := $(TARGET)
 export RELEASE_APPROVER := $(APPROVE)
 
-.PHONY: help release status stop test lint lock schema venv dev clean
+.PHONY: help release train status stop test lint lock schema venv dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 release: venv ## take a model version from the registry to champion (MODEL= VERSION= TARGET= APPROVE=)
 	@python scripts/run_release.py
+
+train: venv ## train another version of the example (OPTIONS="--n-estimators 200 --max-depth 8")
+	@mkdir -p .release
+	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/.release/mlflow.db} python examples/train_sklearn.py $(OPTIONS)
 
 status: venv ## what serves what
 	@python scripts/release_status.py

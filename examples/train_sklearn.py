@@ -31,9 +31,6 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     options.add_argument("--model-name", default=os.environ.get("MODEL_NAME", "iris-classifier"))
     options.add_argument("--experiment", default="iris")
-    options.add_argument(
-        "--artifact-location", default=None, help="where a new experiment's files go"
-    )
     options.add_argument("--n-estimators", type=int, default=100)
     options.add_argument("--max-depth", type=int, default=5)
     options.add_argument("--seed", type=int, default=42)
@@ -50,10 +47,12 @@ def split(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, pd.Series]:
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def use_experiment(name: str, artifact_location: str | None) -> None:
-    """Select the experiment, made with its artifact location if it is new."""
-    if artifact_location and mlflow.get_experiment_by_name(name) is None:
-        mlflow.create_experiment(name, artifact_location=artifact_location)
+def use_experiment(name: str) -> None:
+    """Select the experiment; that of an SQLite registry keeps its files beside the database."""
+    database = mlflow.get_tracking_uri().removeprefix("sqlite:///")
+    if Path(database).is_absolute() and mlflow.get_experiment_by_name(name) is None:
+        place = Path(database).parent / "artifacts" / name
+        mlflow.create_experiment(name, artifact_location=place.as_uri())
     mlflow.set_experiment(name)
 
 
@@ -106,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     train_x, test_x, train_y, test_y = split(options.seed)
     if options.write_holdout:
         test_x.assign(**{TARGET: test_y}).to_csv(options.write_holdout, index=False)
-    use_experiment(options.experiment, options.artifact_location)
+    use_experiment(options.experiment)
     with mlflow.start_run() as run:
         parameters = {
             "n_estimators": options.n_estimators,

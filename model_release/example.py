@@ -22,8 +22,6 @@ def train_if_missing(workspace: Workspace, model: str) -> None:
         return
     workspace.progress.station("train", f"{model}: the registry has no version of the example yet")
     command = [sys.executable, str(ROOT / "examples" / "train_sklearn.py"), "--model-name", model]
-    if workspace.artifacts:
-        command += ["--artifact-location", (workspace.artifacts / "iris").as_uri()]
     done = subprocess.run(
         command,
         env={**os.environ, "MLFLOW_TRACKING_URI": workspace.uri},

@@ -49,7 +49,7 @@ def run_release(
     """
     number = workspace.registry.version(model, version).version
     times = Times()
-    with file_lock(workspace.home / "locks" / f"{model}.release", f"a release of {model}"):
+    with file_lock(workspace.home / "road" / f"{model}.lock", f"a release of {model}"):
         release = times.of("validate", lambda: _validated(workspace, model, number))
         release, context = times.of("build", lambda: build(workspace, release))
         release, staging = times.of(

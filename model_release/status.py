@@ -58,9 +58,8 @@ def _row(run: Running, champion: str | None) -> tuple[str, ...]:
         run.version,
         champion or "none",
         "serving" if run.replicas else "down",
-        run.digest[:19] + "…",
+        run.digest.removeprefix("sha256:")[:12],
         run.release[:8],
-        run.since.isoformat(timespec="seconds"),
         run.url,
     )
 

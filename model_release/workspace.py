@@ -33,19 +33,15 @@ class Workspace:
     progress: Progress = field(default_factory=Progress)
 
     @property
-    def embedded(self) -> bool:
-        """Whether the registry is this machine's own."""
-        return not self.tracking_uri
-
-    @property
     def uri(self) -> str:
         """MLflow's tracking URI."""
         return self.tracking_uri or f"sqlite:///{self.home}/mlflow.db"
 
     @property
     def artifacts(self) -> Path | None:
-        """Where the embedded registry keeps files; None for a server, which has its own place."""
-        return self.home / "artifacts" if self.embedded else None
+        """Where a registry that is an SQLite file keeps files: beside it. A server knows its own."""
+        database = self.uri.removeprefix("sqlite:///")
+        return Path(database).parent / "artifacts" if database != self.uri else None
 
     @cached_property
     def registry(self) -> Registry:

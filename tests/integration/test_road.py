@@ -62,8 +62,7 @@ class Machine:
         return found
 
     def train(self, *arguments: str) -> None:
-        place = (self.home / "artifacts" / "iris").as_uri()
-        self.run("examples/train_sklearn.py", "--artifact-location", place, *arguments)
+        self.run("examples/train_sklearn.py", *arguments)
 
     def champion(self) -> str | None:
         out, _ = self.run("scripts/release_status.py", "--format", "json")
@@ -72,8 +71,13 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     home = tmp_path / "state"
+    home.mkdir()
+    for name in ("locks", "environments"):
+        shared = tmp_path_factory.getbasetemp().parent / "shared" / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(shared)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "GITHUB_"))},
         "MODEL_NAME": MODEL,
