@@ -39,14 +39,16 @@ class Stream:
         port: on this machine.
         body: a scoring request.
         clients: threads; every second one keeps its connection as long as the server does.
+        pause: seconds between two requests of a client.
     """
 
-    def __init__(self, port: int, body: str, clients: int = 4) -> None:
+    def __init__(self, port: int, body: str, clients: int = 4, pause: float = 0.0) -> None:
         self.answers: Counter[bytes] = Counter()
         self.connections = 0
         self.failures: list[str] = []
         self._port = port
         self._body = body
+        self._pause = pause
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -76,14 +78,14 @@ class Stream:
 
     def _client(self, keep_alive: bool) -> None:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_SECONDS)
-        while not self._end.is_set():
+        while not self._end.wait(self._pause):
             try:
                 self._request(connection)
             except (OSError, http.client.HTTPException) as error:
                 with self._lock:
                     self.failures.append(f"{type(error).__name__}: {error}")
                 connection.close()
-                time.sleep(0.05)
+                self._end.wait(0.05)
             if not keep_alive:
                 connection.close()
         connection.close()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from model_release import ROOT
 from model_release.errors import OutsideError, ReleaseError, UsageError
 from model_release.progress import Progress
-from model_release.report import FORMATS, Report, render
+from model_release.report import FORMATS, DetailedError, Report, render
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -74,7 +74,14 @@ def add_env(
 
 def add_target(options: argparse.ArgumentParser) -> None:
     """Add the choice of a target."""
-    add_env(options, "--target", "RELEASE_TARGET", "where to: local", "local")
+    add_env(options, "--target", "RELEASE_TARGET", "where to: local or kubernetes", "local")
+    add_env(
+        options,
+        "--context",
+        "KUBE_CONTEXT",
+        "of the kubeconfig, for kubernetes; production wants it named where there are several",
+    )
+    add_env(options, "--k8s", "K8S_DIR", "folder of the manifests", str(ROOT / "k8s"))
 
 
 def add_deploy_options(options: argparse.ArgumentParser) -> None:
@@ -99,12 +106,22 @@ def target(arguments: argparse.Namespace, workspace: Workspace) -> "Target":
     Raises:
         UsageError: no such target, or a port that is no port.
     """
-    from model_release.targets.local import LocalTarget
+    if arguments.target == "kubernetes":
+        from model_release.targets.kubernetes import KubernetesTarget
 
+        return KubernetesTarget(
+            Path(arguments.k8s).resolve(),
+            lambda name: workspace.config(name).kubernetes,
+            arguments.context,
+        )
     if arguments.target != "local":
         raise UsageError(
-            f"target {arguments.target!r}", expected="local", next_step="--target local"
+            f"target {arguments.target!r}",
+            expected="local or kubernetes",
+            next_step="--target local or --target kubernetes",
         )
+    from model_release.targets.local import LocalTarget
+
     model = getattr(arguments, "model_name", None)
     ports = {}
     if model:
@@ -192,6 +209,7 @@ def _failure(error: ReleaseError) -> Report:
     return Report(
         title=Path(sys.argv[0]).stem or "release",
         outcome=outcome,
+        tables=error.tables if isinstance(error, DetailedError) else (),
         lines=[str(error)],
         data={"error": {part: getattr(error, part) for part in parts}},
         exit_code=error.exit_code,
@@ -204,7 +222,7 @@ def _emit(report: Report, arguments: argparse.Namespace) -> int:
     text = render(report, arguments.format, width, to_terminal)
     if arguments.output:
         _write_whole(arguments.output, text)
-    elif "error" not in report.data or arguments.format != "table":
+    elif "error" not in report.data or report.tables or arguments.format != "table":
         sys.stdout.write(text)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as file:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -19,18 +18,14 @@ from pydantic import (
     model_validator,
 )
 
+from model_release.cluster import Kubernetes
 from model_release.errors import UsageError
 from model_release.evidence import Scores
 from model_release.gates import gates
 from model_release.metrics import METRICS, Task
+from model_release.section import Section
 
 DEFAULT = "default"
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Holdout(Section):
@@ -126,6 +121,7 @@ class ModelConfig(Section):
     gates: Gates = Field(description="Every gate is asked, with its defaults where it is left out.")
     production: Production = Field(Production(), description="How production is guarded.")
     local: Local = Field(Local(), description="The local target.")
+    kubernetes: Kubernetes = Field(Kubernetes(), description="The Kubernetes target.")
     _source: Path = PrivateAttr(default=Path())
 
     @property
@@ -187,22 +183,22 @@ def load_config(name: str, models_dir: Path) -> ModelConfig:
     """The configuration of a registered model.
 
     Args:
-        name: the registered model's name; a name that is no file name has no file of its own.
+        name: the registered model's name.
         models_dir: the folder of `<name>.yaml` and `default.yaml`.
 
     Raises:
         UsageError: no file, or one that says what cannot be meant.
     """
-    is_file_name = name not in ("", ".", "..") and not set(name) & set("/\\\0")
-    own = models_dir / f"{name}.yaml"
-    path = own if is_file_name and own.is_file() else models_dir / f"{DEFAULT}.yaml"
+    # Held against what lies there, so that a name with path characters in it leads nowhere.
+    own = name in {path.stem for path in models_dir.glob("*.yaml")}
+    path = models_dir / f"{name if own else DEFAULT}.yaml"
     try:
         data = yaml.load(path.read_bytes(), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise UsageError(
             f"no configuration for {name}",
-            expected=str(own),
-            found=f"{path}: {error.strerror}",
+            expected=f"{name}.yaml or {DEFAULT}.yaml in {models_dir}",
+            found=str(error.strerror),
             next_step="write one; models/default.yaml is an example",
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -232,8 +228,11 @@ def _yaml_problem(error: Exception) -> str:
 
 
 def _usage_error(path: Path, error: ValidationError) -> UsageError:
-    """The first of pydantic's errors, as one line that names file, key and what is expected."""
-    first, *others = error.errors(include_url=False)
+    """One of pydantic's errors, as a line that names file, key and what is expected."""
+    # An unknown key comes first: a typo is also why another key is missing.
+    first, *others = sorted(
+        error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
+    )
     key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
     message = first["msg"].removeprefix("Value error, ")
     found = expected = ""

@@ -61,7 +61,6 @@ def without_secrets(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_TRACKING_URI": (home / "no-tracking").as_uri(),
     }
 
 

@@ -2,7 +2,7 @@
 
 
 def plain(text: str) -> str:
-    """One printable line: model code and registries may put anything into a text, escapes included."""
+    """One printable line: a text of a model or a registry may hold anything, escapes included."""
     return "".join(c if c.isprintable() else " " for c in text).strip()
 
 

@@ -1,4 +1,4 @@
-"""What the gates judge: measured facts as plain values. Collected by `measure`, judged by `gates`."""
+"""What the gates judge: measured facts as plain values, collected by `measure`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,8 @@ class Environment:
 class SerializedFile:
     """One file that runs code when it is loaded, with every name that it would import.
 
-    `format` is "pickle", "skops", "python" or "unknown". `problem` says why the file could not be read to its end.
+    `format` is "pickle", "skops", "python" or "unknown". `problem` says why the file could not be
+    read to its end.
     """
 
     path: str
@@ -46,7 +47,7 @@ class SerializedFile:
 
 @dataclass(frozen=True)
 class Serialization:
-    """The flavors of the model (python_function only when it is the sole one) and its risky files."""
+    """The flavors of the model (python_function only when it is alone) and its risky files."""
 
     flavors: tuple[str, ...]
     files: tuple[SerializedFile, ...]
@@ -141,8 +142,8 @@ class Timing:
 class Rows:
     """Answers to rows alone, held against the answers to the same rows in a batch.
 
-    `differences` has one entry a row: the largest absolute difference beyond the tolerance, 0.0 where
-    they agree, infinity where the answers have another shape or type.
+    `differences` has one entry a row: the largest absolute difference beyond the tolerance, 0.0
+    where they agree, infinity where the answers have another shape or type.
     """
 
     differences: tuple[float, ...]
@@ -153,8 +154,8 @@ class Rows:
 class Golden:
     """The requests and answers that later smoke tests repeat.
 
-    Each case is {"name", "request", "predictions"}: a scoring request body and what MLflow's scoring
-    protocol answers under "predictions".
+    Each case is {"name", "request", "predictions"}: a scoring request body and what MLflow's
+    scoring protocol answers under "predictions".
     """
 
     cases: tuple[Mapping[str, object], ...]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CSV_BLOCK_BYTES = 64 * 2**20
 """The types of CSV columns are inferred from the first block; later ones have to fit them."""
 
-PARQUET_BUFFER_BYTES = 2**20
+PARQUET_BUFFER_BYTES = 2**16
+"""Read pages as they are needed: a whole row group may be as large as the file."""
 
 FetchArtifact = Callable[[str, Path], Path]
 """Copies a `runs:/…` artifact into a folder and answers where it is."""
@@ -212,7 +213,7 @@ def _tables(path: Path, spec: Holdout, columns: list[str]) -> "Iterator[pa.Recor
     if spec.format == "parquet":
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path, buffer_size=PARQUET_BUFFER_BYTES) as file:
+        with pq.ParquetFile(path, buffer_size=PARQUET_BUFFER_BYTES, pre_buffer=False) as file:
             yield from file.iter_batches(batch_size=spec.batch_rows, columns=columns)
         return
     from pyarrow import csv

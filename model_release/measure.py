@@ -1,6 +1,5 @@
 """Collects what the gates judge: starts the models in their own environments and asks them."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,8 +29,9 @@ from model_release.evidence import (
 from model_release.holdout import FetchArtifact, HoldoutData, open_holdout
 from model_release.interface import read_interface
 from model_release.model_process.client import ModelError
-from model_release.model_process.frames import Array, Frame
-from model_release.sampling import differences, scoring_request, spread
+from model_release.model_process.frames import Array
+from model_release.probes import ask_golden, time_rows
+from model_release.sampling import differences, spread
 from model_release.scoring import score_holdout
 
 __all__ = ["Candidate", "Collector"]
@@ -41,10 +41,6 @@ START_SECONDS = 120.0
 
 ANSWER_SECONDS = 600.0
 """How long a model may take for one batch of the holdout, or for all rows that are timed."""
-
-TIMED_BATCHES = 20
-TIMED_SECONDS = 5.0
-"""How many batches are timed; after so many seconds fewer rows and batches have to do."""
 
 Evidence = TypeVar("Evidence")
 
@@ -219,15 +215,9 @@ class Collector:
         self.collect(Load)
         if self._holdout is None:
             return Scores(problem="there is no holdout to score it on")
-        champion = self._champion
-        scores = score_holdout(
-            self._holdout,
-            self._config,
-            self._challenger,
-            champion,
-            self._challenger.candidate.claims,
-        )
-        return replace(scores, champion_version=champion and champion.candidate.version)
+        scores = score_holdout(self._holdout, self._config, self._challenger, self._champion)
+        version = self._champion.candidate.version if self._champion else None
+        return replace(scores, champion_version=version)
 
     @cached_property
     def _holdout(self) -> HoldoutData | None:
@@ -242,6 +232,10 @@ class Collector:
             () if slices.skip else slices.columns,
         )
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return self._holdout.columns if self._holdout else ()
+
     @cached_property
     def _sample(self) -> tuple[Array, ...]:
         """Features of the rows that are asked for one by one; none without a holdout."""
@@ -254,26 +248,21 @@ class Collector:
         return tuple(spread(features, rows))
 
     @cached_property
-    def _timed(self) -> Frame:
-        """Rows alone and in batches, timed: two arrays of milliseconds, two of answers."""
+    def _timed(self) -> tuple[Array, Array, Array, Array]:
         self.collect(Load)
         gates = self._config.gates
-        header = {
-            "columns": self._holdout.columns if self._holdout else (),
-            "single": max(gates.latency.requests, gates.row_independence.rows) + 1,
-            "batch_rows": gates.latency.batch_rows,
-            "batches": TIMED_BATCHES + 1,
-            "seconds": TIMED_SECONDS,
-        }
-        frame = self._challenger.ask("time", header, self._sample)
-        if len(frame.arrays) != 4 or any(array.dtype.kind != "f" for array in frame.arrays[:2]):
-            raise ModelError("the model's process answered nonsense to the command to time rows")
-        return frame
+        return time_rows(
+            self._challenger,
+            self._columns,
+            self._sample,
+            single=max(gates.latency.requests, gates.row_independence.rows),
+            batch_rows=gates.latency.batch_rows,
+        )
 
     def _timing(self) -> Timing:
         rows, size = self._config.gates.latency.batch_rows, self.collect(Files).size_bytes
         try:
-            single, batch, *_ = self._timed.arrays
+            single, batch, *_ = self._timed
         except ModelError as error:
             return Timing((), (), rows, size, problem=str(error))
         return Timing(tuple(single.tolist()), tuple(batch.tolist()), rows, size)
@@ -281,28 +270,12 @@ class Collector:
     def _rows(self) -> Rows:
         limits = self._config.gates.row_independence
         try:
-            _, _, alone, together = self._timed.arrays
+            *_, alone, together = (answers[: limits.rows] for answers in self._timed)
         except ModelError as error:
             return Rows((), problem=str(error))
-        alone, together = alone[: limits.rows], together[: limits.rows]
         return Rows(differences(alone, together, rtol=limits.rtol, atol=limits.atol))
 
     def _golden(self) -> Golden:
-        """Ask the model's own input example, and rows of the holdout, over the scoring protocol."""
         self.collect(Load)
-        requests: dict[str, Any] = {}
-        example = self._challenger.candidate.path / "serving_input_example.json"
-        if example.is_file():
-            requests["input example"] = json.loads(example.read_text("utf-8"))
-        if self._holdout is not None:
-            rows = spread(self._sample, self._config.gates.golden.rows)
-            requests["holdout"] = scoring_request(self._holdout.columns, rows)
-        try:
-            frame = self._challenger.ask("golden", {"requests": list(requests.values())})
-            answers = list(frame.header["predictions"])
-        except (ModelError, KeyError, TypeError) as error:
-            return Golden((), problem=str(error))
-        cases = zip(requests, requests.values(), answers, strict=False)
-        return Golden(
-            tuple({"name": n, "request": r, "predictions": answer} for n, r, answer in cases)
-        )
+        rows = spread(self._sample, self._config.gates.golden.rows)
+        return ask_golden(self._challenger, self._columns, rows)

@@ -10,13 +10,13 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from model_release.errors import UsageError
 from model_release.labels import as_answers, count_rows, has_gaps
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Task = Literal["classification", "regression"]
@@ -176,10 +176,16 @@ def score(
         )
     if has_gaps(truth) or has_gaps(predicted):
         return dict.fromkeys(names, math.nan)
-    return {name: _score_one(METRICS[name], truth, predicted) for name in names}
+    pairs = cache(lambda: _weighted_pairs(truth, predicted))
+    return {name: _score_one(METRICS[name], truth, predicted, pairs) for name in names}
 
 
-def _score_one(metric: Metric, truth: "NDArray[Any]", predicted: "NDArray[Any]") -> float:
+def _score_one(
+    metric: Metric,
+    truth: "NDArray[Any]",
+    predicted: "NDArray[Any]",
+    pairs: Callable[[], dict[str, Any]],
+) -> float:
     from sklearn import metrics as sklearn_metrics
 
     function = getattr(sklearn_metrics, metric.function)
@@ -187,7 +193,11 @@ def _score_one(metric: Metric, truth: "NDArray[Any]", predicted: "NDArray[Any]")
         with warnings.catch_warnings():
             # Undefined quotients (a class that is never predicted) warn; their value, 0, is meant.
             warnings.simplefilter("ignore")
-            return float(function(**_arguments(metric, truth, predicted), **metric.options))
+            if metric.of_probabilities:
+                return float(function(**_probabilities(metric, truth, predicted)))
+            if metric.task == "classification":
+                return float(function(**pairs(), **metric.options))
+            return float(function(truth, as_answers(metric.task, truth, predicted)))
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"{metric.name} cannot be computed from these predictions",
@@ -196,21 +206,23 @@ def _score_one(metric: Metric, truth: "NDArray[Any]", predicted: "NDArray[Any]")
         ) from error
 
 
-def _arguments(metric: Metric, truth: "NDArray[Any]", predicted: "NDArray[Any]") -> dict[str, Any]:
-    """What scikit-learn's function takes; labels as distinct pairs with their counts as weights."""
-    import numpy as np
-
-    if metric.of_probabilities:
-        if predicted.dtype.kind != "f":
-            raise ValueError("labels where probabilities are needed")
-        if metric.name == "log_loss":
-            labels = count_rows(truth)[0][0]
-            return {"y_true": truth, "y_pred": predicted, "labels": np.sort(labels)}
-        two = predicted.ndim == 2 and predicted.shape[1] == 2
-        score_of = predicted[:, 1] if two else predicted
-        return {"y_true": truth, "y_score": score_of, "multi_class": "ovr"}
-    answers = as_answers(metric.task, truth, predicted)
-    if metric.task == "regression":
-        return {"y_true": truth, "y_pred": answers}
+def _weighted_pairs(truth: "NDArray[Any]", predicted: "NDArray[Any]") -> dict[str, Any]:
+    """Labels as scikit-learn takes them: each pair of truth and answer once, with its count."""
+    answers = as_answers("classification", truth, predicted)
     (true_labels, labels), counts = count_rows(truth, answers)
     return {"y_true": true_labels, "y_pred": labels, "sample_weight": counts}
+
+
+def _probabilities(
+    metric: Metric, truth: "NDArray[Any]", predicted: "NDArray[Any]"
+) -> dict[str, Any]:
+    """Probabilities as scikit-learn takes them, in the order of the sorted classes of the truth."""
+    import numpy as np
+
+    if predicted.dtype.kind != "f":
+        raise ValueError("labels where probabilities are needed")
+    if metric.name == "log_loss":
+        return {"y_true": truth, "y_pred": predicted, "labels": np.sort(count_rows(truth)[0][0])}
+    two = predicted.ndim == 2 and predicted.shape[1] == 2
+    positive = predicted[:, 1] if two else predicted
+    return {"y_true": truth, "y_score": positive, "multi_class": "ovr"}

@@ -197,7 +197,7 @@ class Registry:
             )
 
     def fetch(self, uri: str, folder: Path) -> Path:
-        """Copy an artifact, such as `runs:/<id>/holdout.parquet`, into `folder`; return its path."""
+        """Copy an artifact, such as `runs:/<id>/data.parquet`, into `folder`; return its path."""
         import mlflow
 
         with self._faults(uri, expected="an artifact", next_step="check the URI"):
@@ -268,7 +268,7 @@ class Registry:
         tags: Mapping[str, str] | None = None,
         status: str | None = None,
     ) -> None:
-        """Add to a run, in order: evidence (local folder, artifact path), metrics and tags, status."""
+        """Add to a run, in order: evidence (folder, artifact path), metrics and tags, status."""
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)

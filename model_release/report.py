@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_release.errors import plain
+from model_release.errors import RefusedError, plain
 
 FORMATS = ("table", "json", "markdown")
 MARKS = {
@@ -27,6 +27,12 @@ class Table:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+class DetailedError(RefusedError):
+    """A refusal with tables that an operator would look for, such as events and last logs."""
+
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,11 @@ def run_release(
     with file_lock(workspace.home / "road" / f"{model}.lock", f"a release of {model}"):
         release = times.of("validate", lambda: _validated(workspace, model, number))
         release, context = times.of("build", lambda: build(workspace, release))
-        release, staging = times.of(
+        release, _ = times.of(
             "deploy to staging", lambda: deploy(workspace, release, "staging", target, approval)
         )
-        release, _ = times.of("smoke", lambda: smoke_test(workspace, release, staging.url))
+        with target.reach("staging", model) as url:
+            release, _ = times.of("smoke", lambda: smoke_test(workspace, release, url))
         release, production = times.of(
             "deploy to production",
             lambda: deploy(workspace, release, "production", target, approval),

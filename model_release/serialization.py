@@ -223,11 +223,15 @@ def _is_text(file: BinaryIO) -> bool:
         return False
 
 
+def _through(reader: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], Iterator[bytes]]:
+    return lambda file: _chunks(reader(file))
+
+
 PACKED: dict[bytes, Callable[[BinaryIO], Iterator[bytes]]] = {
-    b"\x1f\x8b": lambda file: _chunks(gzip.open(file)),
-    b"BZh": lambda file: _chunks(bz2.open(file)),
-    b"\xfd7zXZ\x00": lambda file: _chunks(lzma.open(file)),
-    b"\x5d\x00\x00": lambda file: _chunks(lzma.open(file)),
+    b"\x1f\x8b": _through(gzip.open),
+    b"BZh": _through(bz2.open),
+    b"\xfd7zXZ\x00": _through(lzma.open),
+    b"\x5d\x00\x00": _through(lzma.open),
     **dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), _inflated),
 }
 """The compressions that joblib writes, by their first bytes, each with its reader."""

@@ -26,6 +26,11 @@ class Identity:
     digest: str
     release: str
 
+    def differences(self, found: "Identity") -> str:
+        """What `found` says otherwise, in full; empty where it is the same."""
+        pairs = vars(found).items()
+        return "; ".join(f"{key} {value}" for key, value in pairs if getattr(self, key) != value)
+
     def __str__(self) -> str:
         return f"{self.model} {self.version} ({self.digest[:19]}…, release {self.release[:8]})"
 
@@ -148,13 +153,8 @@ def _identity(session: requests.Session, url: str, expected: Identity | None) ->
         found = _read_identity(session.get(f"{url}/model", timeout=TIMEOUT_SECONDS))
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         return Check("/model", required, _cause(error), passed=False)
-    # The texts shorten the digest; what is compared is all of it.
-    differs = [
-        f"{name} {getattr(found, name)}"
-        for name in ("model", "version", "digest", "release")
-        if expected and getattr(found, name) != getattr(expected, name)
-    ]
-    return Check("/model", required, "; ".join(differs) or str(found), not differs)
+    differences = expected.differences(found) if expected else ""
+    return Check("/model", required, differences or str(found), not differences)
 
 
 def _read_identity(answer: requests.Response) -> Identity:

@@ -39,7 +39,7 @@ class Workspace:
 
     @property
     def artifacts(self) -> Path | None:
-        """Where a registry that is an SQLite file keeps files: beside it. A server knows its own."""
+        """Where a registry that is an SQLite file keeps files: beside it. None: a server's own."""
         database = self.uri.removeprefix("sqlite:///")
         return Path(database).parent / "artifacts" if database != self.uri else None
 

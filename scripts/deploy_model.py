@@ -2,10 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from model_release import cli
+from model_release.errors import UsageError
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
+
+if TYPE_CHECKING:
+    from model_release.targets import Target
 
 
 def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
@@ -13,6 +18,8 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.stations.deploy import deploy as deploy_release
 
     target = cli.target(arguments, workspace)
+    if arguments.dry_run or arguments.diff:
+        return preview(arguments, workspace, target)
     release, running = deploy_release(
         workspace,
         cli.release(arguments, workspace),
@@ -36,6 +43,28 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     )
 
 
+def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target") -> Report:
+    """Say what a deploy would change, and change nothing; exit code 0 where it would be let in."""
+    from model_release.stations.deploy import prepared
+    from model_release.targets.kubernetes import KubernetesTarget, summary
+
+    if not isinstance(target, KubernetesTarget):
+        raise UsageError(
+            f"--dry-run and --diff on target {target.name}",
+            expected="a target with manifests",
+            next_step="add --target kubernetes",
+        )
+    release = cli.release(arguments, workspace)
+    changes = target.diff(arguments.environment, prepared(workspace, release, target))
+    return Report(
+        title=f"{release.model} {release.version} in {arguments.environment}, nothing was changed",
+        outcome="would be admitted",
+        tables=[Table("Changes", ("objects",), [(summary(changes),)])],
+        lines=changes.splitlines() if arguments.diff else [],
+        data={"environment": arguments.environment, "release": release.id, "diff": changes},
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the release serves."""
     options = cli.parser(
@@ -44,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--model-version 1",
     )
     options.add_argument("--environment", choices=("staging", "production"), required=True)
+    options.add_argument(
+        "--dry-run", action="store_true", help="have the cluster check it all, change nothing"
+    )
+    options.add_argument("--diff", action="store_true", help="the same, and show every change")
     cli.add_deploy_options(options)
     return cli.run(options, argv, deploy)
 

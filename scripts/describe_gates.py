@@ -29,6 +29,8 @@ An example, `{EXAMPLE.as_posix()}`:
 
 def _type(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """A JSON schema node as a reader would say it."""
+    if "anyOf" in node:  # a value or null
+        return _type(node["anyOf"][0], definitions)
     if "enum" in node:
         return "metric" if len(node["enum"]) > 9 else " or ".join(f"`{x}`" for x in node["enum"])
     if "$ref" in node:
@@ -41,13 +43,17 @@ def _type(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     return str(node["type"])
 
 
-def _rows(limits: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
-    needs = limits.get("anyOf", [{"required": []}])[0]["required"]
-    for name, node in limits["properties"].items():
-        if name != "skip":
-            default = "needed" if name in needs else f"`{json.dumps(node['default'])}`"
-            kind = _type(node, definitions)
-            yield f"| `{name}` | {kind} | {default} | {node['description']} |"
+def _table(title: str, section: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
+    """A heading, the section's description, and a row for each of its keys."""
+    yield from ("", f"## {title}", "", str(section["description"]))
+    needs = section.get("anyOf", [section])[0].get("required", [])
+    keys = {name: node for name, node in section["properties"].items() if name != "skip"}
+    if keys:
+        yield from ("", "| key | type | default | meaning |", "| --- | --- | --- | --- |")
+    for name, node in keys.items():
+        default = "needed" if name in needs else f"`{json.dumps(node['default'])}`"
+        kind = _type(node, definitions)
+        yield f"| `{name}` | {kind} | {default} | {node['description']} |"
 
 
 def gates_markdown(example: str) -> str:
@@ -57,15 +63,8 @@ def gates_markdown(example: str) -> str:
     lines = [HEADER, "```yaml", example.rstrip(), "```"]
     for number, name in enumerate(gates(), start=1):
         limits = definitions[sections[name]["$ref"].rpartition("/")[2]]
-        lines += ["", f"## {number}. {name}", "", str(limits["description"])]
-        rows = list(_rows(limits, definitions))
-        if rows:
-            lines += [
-                "",
-                "| limit | type | default | meaning |",
-                "| --- | --- | --- | --- |",
-                *rows,
-            ]
+        lines += _table(f"{number}. {name}", limits, definitions)
+    lines += _table("holdout", definitions["Holdout"], definitions)
     return "\n".join(lines) + "\n"
 
 

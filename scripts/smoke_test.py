@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from model_release import cli
 from model_release.report import Report, Table
@@ -14,8 +15,12 @@ def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
     release = cli.release(arguments, workspace)
     release.require("validate", "build", "deploy-staging")
-    url = (arguments.url or release.tags["deploy-staging.url"]).rstrip("/")
-    release, checks = smoke_test(workspace, release, url)
+    if arguments.url:
+        place: AbstractContextManager[str] = nullcontext(arguments.url.rstrip("/"))
+    else:
+        place = cli.target(arguments, workspace).reach("staging", release.model)
+    with place as url:
+        release, checks = smoke_test(workspace, release, url)
     rows = [(row.name, "passed", row.required, row.found) for row in checks]
     return Report(
         title=f"smoke test of {release.model} {release.version}",
@@ -31,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Check that a server of a release answers as the validated model did.",
         "python scripts/smoke_test.py --url http://127.0.0.1:8181 --model-name iris-classifier",
     )
+    cli.add_target(options)
     cli.add_env(options, "--url", "SMOKE_URL", "address; where staging was deployed if not given")
     return cli.run(options, argv, smoke)
 

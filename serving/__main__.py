@@ -72,8 +72,8 @@ def _serve(context: Path, bound: socket.socket, settings: Settings) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, drain)
         bound.listen(2048)
-        address = "%s:%d" % bound.getsockname()[:2]
-        logging.info("serving %s on %s", app.release.title, address)
+        host, port = bound.getsockname()[:2]
+        logging.info("serving %s on %s:%d", app.release.title, host, port)
         await serve(app, [bound], stop=stop, settings=settings)
 
     uvloop.run(run())
@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, serve, return the exit code."""
     arguments = _parser().parse_args(argv)
     _configure_logs()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while the model is being loaded
     try:
         settings = Settings.from_environment(os.environ)
         limit_threads(settings.workers)

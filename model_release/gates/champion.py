@@ -56,13 +56,13 @@ def judge(evidence: Scores, limits: Limits) -> Outcome:
     required = _required(limits)
     if evidence.problem:
         return failed(required, evidence.problem, "make both models predict the holdout")
-    if evidence.champion_version is None:
+    against = f"version {evidence.champion_version or 'unknown'}"
+    if evidence.champion_version is None and not evidence.champion_problem:
         return _without_champion(required, limits)
-    against = f"version {evidence.champion_version}"
-    if evidence.sample is None:
+    if evidence.champion_problem or evidence.sample is None:
         return failed(
             required,
-            f"champion {against} was not scored",
+            f"champion {against} was not scored: {evidence.champion_problem or 'no answers'}",
             "release a champion that loads and predicts, or take the alias champion away",
         )
     rows = len(evidence.sample.truth)

@@ -1,5 +1,6 @@
 """The pipeline's side of a model's process: start it, ask it, never trust it or wait too long."""
 
+import fcntl
 import os
 import selectors
 import shutil
@@ -19,6 +20,7 @@ from model_release.model_process.frames import Array, Frame, FrameError, pack, r
 
 TICK_SECONDS = 0.2
 READ_BYTES = 2**20
+PIPE_BYTES = 2**20
 KEPT_PRINT_BYTES = 16 * 2**10
 PRINTED_LINES = 3
 SEND_SECONDS = 60.0
@@ -139,6 +141,9 @@ class ModelProcess:
         numbers = [pipe.fileno() for pipe in pipes if pipe is not None]
         for number in numbers:
             os.set_blocking(number, False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # more than this user may have; the usual 64 KiB will do
+                fcntl.fcntl(numbers[0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return numbers[0], numbers[1], numbers[2]
 
     def _wait(self, deadline: float) -> set[int]:

@@ -78,10 +78,11 @@ class ServerProcess:
         if self._stop.is_set():
             return
         self._app.begin_drain()
-        write_state(phase="draining")
         self._stop.set()
         if self._listener:
             self._listener.close()
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from draining
+            write_state(phase="draining")
 
     def _answer(self, control: socket.socket) -> None:
         """Answer on the control socket, one caller after another; in a thread of its own."""
@@ -177,7 +178,8 @@ def write_state(**changes: object) -> None:
 def bound_log() -> None:
     """Keep the log below twice LOG_BYTES: what is there becomes `log.previous`."""
     if os.fstat(sys.stderr.fileno()).st_size > LOG_BYTES:
-        shutil.copyfile("log", "log.previous")
+        with contextlib.suppress(OSError):  # a full disk: then above all make room
+            shutil.copyfile("log", "log.previous")
         os.ftruncate(sys.stderr.fileno(), 0)
 
 

@@ -1,9 +1,14 @@
 """Deploy: a built release serves in an environment of a target, or everything is as before."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from model_release import environment as environments
+from model_release.answers import Tolerances
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
 from model_release.release import SCRIPTS, Release
+from model_release.report import DetailedError, Report, render
 from model_release.stations.approve import Approval, approve
 from model_release.stations.smoke import probe
 from model_release.targets import Deployment, Running, Target
@@ -33,7 +38,7 @@ def deploy(
         OutsideError: the server does not start, its port is taken, and the like.
     """
     release.require(*NEEDED[environment])
-    deployment = _deployment(workspace, release)
+    deployment = prepared(workspace, release, target)
     if environment == "production":
         release = approve(release, approval)
     workspace.progress.station(f"deploy to {environment}", f"{release.model} {release.version}")
@@ -42,20 +47,57 @@ def deploy(
     def verify(url: str) -> None:
         suite(url)
 
-    running = target.deploy(environment, deployment, workspace.progress.step, verify)
     station = f"deploy-{environment}"
+    try:
+        running = target.deploy(environment, deployment, workspace.progress.step, verify)
+    except DetailedError as error:
+        if not release.passed(station):
+            release.record(station, "refused", evidence={"rollout.md": _evidence(error)})
+        raise
     if not release.passed(station):
         release = release.record(station, "passed", tags={f"{station}.url": running.url})
     return release, running
 
 
-def _deployment(workspace: Workspace, release: Release) -> Deployment:
-    """What a target needs: the context, checked, and the interpreter of its locked environment."""
-    context = workspace.home / "contexts" / release.id
-    build = (
-        f"python scripts/{SCRIPTS['build']} --model-name {release.model} "
-        f"--model-version {release.version}"
+def prepared(workspace: Workspace, release: Release, target: Target) -> Deployment:
+    """The release as its target starts it: an image, or a checked context and its interpreter.
+
+    Raises:
+        UsageError: what the target starts was not built.
+        RefusedError: somebody changed the context.
+    """
+    limits = workspace.config(release.model).gates.golden
+    deployment = Deployment(
+        model=release.model,
+        version=release.version,
+        digest=release.digest,
+        release=release.id,
+        cases=release.json("validate/golden.json"),
+        tolerances=Tolerances(limits.rtol, limits.atol),
     )
+    if target.runs_images:
+        return replace(deployment, image=_image(release))
+    context, python = _context(workspace, release)
+    return replace(deployment, context=context, python=python)
+
+
+def _image(release: Release) -> str:
+    """Reference of the release's image, by digest."""
+    image = release.tags.get("release.image", "")
+    if not image:
+        raise UsageError(
+            f"image of release {release.id[:8]}",
+            expected="one that was built and pushed",
+            found="none",
+            next_step=f"{_command('build', release)} --push",
+        )
+    return image if "@" in image else f"{image}@{release.tags['release.image_digest']}"
+
+
+def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
+    """The context, checked, and the interpreter of its locked environment."""
+    context = workspace.home / "contexts" / release.id
+    build = _command("build", release)
     if not context.is_dir():
         raise UsageError(
             f"context of release {release.id[:8]}", expected=str(context), next_step=build
@@ -68,12 +110,16 @@ def _deployment(workspace: Workspace, release: Release) -> Deployment:
             next_step=f"somebody changed it: make it anew with {build}",
         )
     version = ".".join(environments.python_version(context / "model").split(".")[:2])
-    python = environments.install(context / "requirements.lock", version, workspace.home)
-    return Deployment(
-        model=release.model,
-        version=release.version,
-        digest=release.digest,
-        release=release.id,
-        context=context,
-        python=python,
+    return context, environments.install(context / "requirements.lock", version, workspace.home)
+
+
+def _command(station: str, release: Release) -> str:
+    return (
+        f"python scripts/{SCRIPTS[station]} --model-name {release.model} "
+        f"--model-version {release.version}"
     )
+
+
+def _evidence(error: DetailedError) -> str:
+    """The failed rollout as Markdown: what the release keeps of it."""
+    return render(Report(str(error), "refused", tables=error.tables), "markdown")

@@ -1,12 +1,14 @@
 """Where releases run: the interface of a target, and what is deployed to it and runs on it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from model_release.smoke import Identity
+from model_release.answers import Tolerances
+from model_release.smoke import Case, Identity
 
 Progress = Callable[[str], None]
 """Takes one line about what happens now."""
@@ -24,16 +26,22 @@ class Deployment:
         version: number of the model version.
         digest: model digest, `sha256:…`.
         release: id of the release.
-        context: build context: release.json, model/, serving/.
-        python: interpreter of the environment made from the context's lock.
+        context: build context: release.json, model/, serving/; for a target that starts processes.
+        python: interpreter of the environment made from the context's lock; for the same.
+        image: reference by digest, `host/path@sha256:…`; for a target that starts containers.
+        cases: golden cases, for a target that replays them while two versions serve.
+        tolerances: for the numbers in their predictions.
     """
 
     model: str
     version: str
     digest: str
     release: str
-    context: Path
-    python: Path
+    context: Path | None = None
+    python: Path | None = None
+    image: str = ""
+    cases: Sequence[Case] = ()
+    tolerances: Tolerances = field(default_factory=Tolerances)
 
     @property
     def identity(self) -> Identity:
@@ -61,26 +69,40 @@ class Running:
 
 
 class Target(Protocol):
-    """A place with environments ("staging", "production") that models are deployed to.
+    """A place with environments ("staging", "production") that models are deployed to."""
 
-    `protected` says whether production needs an approval where a model's YAML does not say.
-    """
+    @property
+    def name(self) -> str:
+        """As it is chosen on the command line."""
+        ...
 
-    name: str
-    protected: bool
+    @property
+    def protected(self) -> bool:
+        """Whether production waits for an approval where a model's YAML does not say."""
+        ...
+
+    @property
+    def runs_images(self) -> bool:
+        """Whether it starts images, and not the build context."""
+        ...
 
     def deploy(
         self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
     ) -> Running:
         """Make `deployment` what serves its model in `environment`; nothing if it already does.
 
-        `verify` is called with the new server's private address before a caller reaches it.
+        `verify` is called with the new server's private address before a caller reaches it;
+        a cluster's staging, which nobody depends on, is verified once it has been rolled over.
         Whatever goes wrong, callers are served by what ran before or by what runs now.
         """
         ...
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all."""
+        ...
+
+    def reach(self, environment: str, model: str) -> AbstractContextManager[str]:
+        """A base URL at which this machine reaches what serves, good while the block runs."""
         ...
 
     def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:

@@ -6,8 +6,6 @@ becomes `current`, then the old one drains. Whoever is killed, at any of these m
 serves; what is left over ends itself (`server_process`) or is ended by the next deploy.
 """
 
-import hashlib
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from model_release.errors import OutsideError, UsageError
 from model_release.locks import file_lock
+from model_release.slug import slug
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Deployment, Progress, Running, Verify
 from model_release.targets.port import HOST, bind
@@ -44,6 +43,7 @@ class LocalTarget:
     lock_seconds: float = 10.0
     name: str = "local"
     protected: bool = False
+    runs_images: bool = False
 
     def deploy(
         self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
@@ -73,6 +73,25 @@ class LocalTarget:
             for name, slot in self._slots(environment, None)
             if (server := slot.incumbent() or slot.current())
         ]
+
+    @contextmanager
+    def reach(self, environment: str, model: str) -> Iterator[str]:
+        """The address of what serves `model` in `environment`, which is this machine's own.
+
+        Raises:
+            UsageError: nothing of the model is deployed there.
+        """
+        for running in self.running(environment):
+            if running.model == model:
+                yield running.url
+                return
+        raise UsageError(
+            f"{model} in {environment}",
+            expected="a deployed release",
+            found="none",
+            next_step=f"python scripts/deploy_model.py --environment {environment} "
+            f"--model-name {model}",
+        )
 
     def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
         """Drain and end the servers, and forget what is deployed; say what it was."""
@@ -130,7 +149,8 @@ class LocalTarget:
             if listener is None:  # it hangs or is draining: nobody is served by waiting for it
                 incumbent.end(ANSWER_SECONDS)
         if listener is None:
-            listener = bind(port, f"choose another with {environment.upper()}_PORT")
+            number = port or (state and state.public_port) or 0
+            listener = bind(number, f"choose another with {environment.upper()}_PORT")
         with listener:
             yield listener
 
@@ -175,24 +195,13 @@ class LocalTarget:
                 yield name, Slot(folder)
 
 
-def slug(model: str) -> str:
-    """A folder name for a registered model: its name where that is plain, else with a hash.
-
-    Case matters to the registry and not to every file system, so only lower case is plain.
-    """
-    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,47}", model):
-        return model
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", model)[:48].strip("-")
-    return f"{readable}.{hashlib.sha256(model.encode()).hexdigest()[:8]}"
-
-
 def _require(identity: Identity, url: str) -> None:
     found = ask_identity(url, ANSWER_SECONDS)
     if found != identity:
         raise OutsideError(
             f"server at {url}",
             expected=str(identity),
-            found=str(found),
+            found=identity.differences(found),
             next_step="deploy again; if it stays, compare the context's release.json",
         )
 
@@ -202,7 +211,7 @@ def _url(port: int | None) -> str:
 
 
 def _running(environment: str, server: Server) -> Running:
-    """What `server` last said about itself, and whether it lives."""
+    """What `server` last said about itself, and whether it serves."""
     state = server.state()
     if state is None:
         raise OutsideError(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from model_release import ROOT
 from model_release.environment import without_secrets
-from model_release.errors import OutsideError
+from model_release.errors import OutsideError, UsageError
 from model_release.locks import is_held
 from model_release.smoke import Identity
 from model_release.targets import Deployment
@@ -95,10 +95,10 @@ class Server:
             time.sleep(POLL_SECONDS)
 
     def give(self) -> socket.socket | None:
-        """The public listening socket, shared with this server; None when it does not give it."""
+        """The public listening socket, shared with this server; None when it hangs or drains."""
         try:
             reply, received = self._ask(b"give", [])
-        except OSError:
+        except (TimeoutError, ConnectionError):
             return None
         return socket.socket(fileno=received[0]) if reply == b"given" and received else None
 
@@ -121,13 +121,12 @@ class Server:
         deadline = time.monotonic() + seconds
         told = False
         while self.alive and time.monotonic() < deadline:
-            state = self.state()
-            if state and not told:
-                told = True
+            if state := self.state():
                 try:
-                    os.kill(state.pid, signal.SIGTERM)
+                    os.kill(state.pid, 0 if told else signal.SIGTERM)
                 except ProcessLookupError:  # only what it forked lives on
                     break
+                told = True
             time.sleep(POLL_SECONDS)
         self._kill()
 
@@ -222,8 +221,16 @@ class Slot:
         Of this process's environment it sees what model code may see, and the server's settings.
 
         Raises:
+            UsageError: a deployment without context and interpreter, which is one of an image.
             OutsideError: the interpreter cannot be started.
         """
+        if deployment.context is None or deployment.python is None:
+            raise UsageError(
+                f"deployment of {deployment.identity}",
+                expected="a build context and an interpreter",
+                found="an image" if deployment.image else "neither",
+                next_step="deploy it to a target that runs images",
+            )
         folder = self.folder / "servers" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         folder.mkdir(parents=True, mode=0o700)
         # -B: compiled files would change the context, whose digest is checked.

@@ -21,12 +21,13 @@ from model_release import ROOT
 from model_release.digest import model_digest
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.locks import file_lock
+from model_release.slug import slug
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Deployment, Running
 from model_release.targets import local as local_module
 from model_release.targets import slot as slot_module
-from model_release.targets.local import LocalTarget, slug
-from model_release.targets.slot import Server, Slot
+from model_release.targets.local import LocalTarget
+from model_release.targets.slot import Slot
 
 MODEL = """
 import os
@@ -47,14 +48,19 @@ class Version(mlflow.pyfunc.PythonModel):
 
 mlflow.models.set_model(Version())
 """
-BODY = json.dumps({"inputs": ["version"]})
+
+
+def stream(running: Running, text: str = "version", clients: int = 4) -> Stream:
+    """Requests that take little of the machine from the servers that start meanwhile."""
+    return Stream(port(running), json.dumps({"inputs": [text]}), clients, pause=0.01)
 
 
 class World:
     """A local target in a state folder whose path is longer than a Unix socket's may be."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: Path) -> None:
         self.folder = folder
+        self.model = model
         self.home = folder / ("long" * 30) / "home"
         self.target = LocalTarget(self.home, {"staging": 0, "production": 0}, lock_seconds=0.3)
         self.steps: list[str] = []
@@ -63,20 +69,9 @@ class World:
         """A release of a model that answers its version."""
         context = self.folder / "contexts" / version
         if not context.exists():
-            context.mkdir(parents=True)
             shutil.copytree(ROOT / "serving", context / "serving")
-            (self.folder / "model.py").write_text(MODEL)
-            (self.folder / version).write_text(version)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # mlflow warns when it is imported
-                import mlflow.pyfunc
-
-                mlflow.pyfunc.save_model(
-                    context / "model",
-                    python_model=str(self.folder / "model.py"),
-                    artifacts={"version": str(self.folder / version)},
-                    pip_requirements=[],
-                )
+            shutil.copytree(self.model, context / "model")
+            (context / "model" / "artifacts" / "version").write_text(version)
         identity = Identity(model, version, f"sha256:{version:a>64}", f"{version:b>32}")
         (context / "release.json").write_text(json.dumps({**vars(identity), "batching": True}))
         return Deployment(**vars(identity), context=context, python=Path(sys.executable))
@@ -105,12 +100,52 @@ class World:
         wait_for(lambda: not server.alive)
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "model.py").write_text(MODEL)
+    (folder / "version").write_text("?")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mlflow warns when it is imported
+        import mlflow.pyfunc
+
+        mlflow.pyfunc.save_model(
+            folder / "model",
+            python_model=str(folder / "model.py"),
+            artifacts={"version": str(folder / "version")},
+            pip_requirements=[],
+        )
+    return folder / "model"
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, model: Path) -> Iterator[World]:
+    world = World(tmp_path, model)
     yield world
     world.target.stop()
     assert world.alive() == []
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[World]:
+    """For what has to change nothing: version 1 serves, before and after."""
+    world = World(tmp_path_factory.mktemp("serving"), model)
+    world.deploy("1")
+    yield world
+    world.target.stop()
+
+
+@pytest.fixture
+def first(serving: World) -> Iterator[Running]:
+    """What serves, under a stream of requests that none of it may fail."""
+    (running,) = serving.target.running()
+    serving.steps.clear()
+    with stream(running) as requests:
+        yield running
+    assert (requests.failures, set(requests.answers)) == ([], {answer("1")})
+    assert serving.target.running() == [running]
+    assert serving.alive() == ["1"]
+    assert ask_identity(running.url) == running.identity
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -142,61 +177,74 @@ def test_upgrade_under_a_stream_of_requests(world: World) -> None:
     assert before <= first.since <= datetime.now(UTC)
     untouched = model_digest(world.deployment("1").context)
     verified: list[Identity] = []
-    with Stream(port(first), BODY) as stream:
+    with stream(first) as requests:
         second = world.deploy("2", lambda url: verified.append(ask_identity(url)))
         assert ask_identity(second.url) == second.identity == world.deployment("2").identity
         third = world.deploy("3")
-    assert stream.failures == []
-    assert set(stream.answers) == {answer("1"), answer("2"), answer("3")}
+    assert requests.failures == []
+    assert set(requests.answers) == {answer("1"), answer("2"), answer("3")}
     assert verified == [second.identity]
     assert first.url == second.url == third.url
     assert world.target.running() == [third] == world.target.running("production")
     assert world.target.running("staging") == []
+    with world.target.reach("production", "iris") as url:
+        assert url == third.url
+    with (
+        pytest.raises(UsageError, match="iris in staging; expected a deployed release"),
+        world.target.reach("staging", "iris"),
+    ):
+        pytest.fail("nothing is deployed there")
     assert world.alive() == ["3"]
     assert model_digest(world.deployment("1").context) == untouched
     # The logs of the current server and of the one before it are kept.
     assert len(world.slot.servers()) == 2
 
 
-def test_the_same_release_again_is_a_no_op(world: World) -> None:
-    first = world.deploy("1")
-    world.steps.clear()
-    assert world.deploy("1", lambda _: pytest.fail("verified again")) == first
-    assert world.steps == [f"production already serves {first.identity}"]
+def test_the_same_release_again_is_a_no_op(serving: World, first: Running) -> None:
+    assert serving.deploy("1", lambda _: pytest.fail("verified again")) == first
+    assert serving.steps == [f"production already serves {first.identity}"]
 
 
-def test_refused_by_verify_the_old_one_serves_on(world: World) -> None:
-    first = world.deploy("1")
-
+def test_refused_by_verify_the_old_one_serves_on(serving: World, first: Running) -> None:
     def refuse(url: str) -> None:
         assert ask_identity(url).version == "2"
         assert ask_identity(first.url).version == "1"
         raise RefusedError("golden predictions", found="others")
 
-    with Stream(port(first), BODY) as stream, pytest.raises(RefusedError):
-        world.deploy("2", refuse)
-    assert (stream.failures, set(stream.answers)) == ([], {answer("1")})
-    assert world.target.running() == [first]
-    assert world.alive() == ["1"]
+    with pytest.raises(RefusedError):
+        serving.deploy("2", refuse)
 
 
-def test_a_model_that_does_not_load_is_one_line_and_the_old_one_serves_on(world: World) -> None:
-    first = world.deploy("1")
+@pytest.mark.usefixtures("first")
+def test_a_model_that_does_not_load_is_one_line(serving: World) -> None:
     with pytest.raises(OutsideError) as failed:
-        world.deploy("broken")
+        serving.deploy("broken")
     assert "server of iris broken (sha256:aa" in str(failed.value)
     assert "this model does not load" in str(failed.value)
     assert failed.value.next_step.startswith("read ")
     assert "this model does not load" in Path(failed.value.next_step[5:]).read_text()
-    assert world.target.running() == [first]
-    assert world.alive() == ["1"]
 
 
-def test_a_context_of_another_release_is_refused(world: World) -> None:
-    other = replace(world.deployment("1"), release="c" * 32)
-    with pytest.raises(OutsideError, match=r"expected iris 1 .*release cccccccc"):
-        world.target.deploy("production", other, print, print)
-    assert world.alive() == []
+@pytest.mark.usefixtures("first")
+def test_a_new_server_that_dies_while_it_is_verified_changes_nothing(serving: World) -> None:
+    def kill_the_new_one(_: str) -> None:
+        (new,) = [each for each in serving.slot.servers() if each.alive][1:]
+        state = new.state()
+        assert state
+        os.kill(state.pid, signal.SIGKILL)
+        wait_for(lambda: not new.alive)
+
+    with pytest.raises(OutsideError, match="server of iris 2"):
+        serving.deploy("2", kill_the_new_one)
+
+
+@pytest.mark.usefixtures("first")
+def test_a_context_of_another_release_is_refused(serving: World) -> None:
+    other = replace(serving.deployment("1"), release="c" * 32)
+    with pytest.raises(
+        OutsideError, match=r"expected iris 1 .*release c{8}\); found release b{31}1"
+    ):
+        serving.target.deploy("production", other, print, print)
 
 
 def test_an_interpreter_that_is_gone_is_one_line(world: World) -> None:
@@ -217,13 +265,12 @@ def test_a_dead_server_is_seen_and_deployed_again(world: World) -> None:
 
 def test_a_server_that_hangs_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slot_module, "CONTROL_SECONDS", 0.5)
-    monkeypatch.setattr(local_module, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(local_module, "ANSWER_SECONDS", 2.0)
     first = world.deploy("1")
     server = world.slot.current()
     state = server.state() if server else None
     assert state
     os.kill(state.pid, signal.SIGSTOP)
-    monkeypatch.setattr(local_module, "ANSWER_SECONDS", 5.0)
     second = world.deploy("2")
     assert (second.url, world.alive()) == (first.url, ["2"])
 
@@ -261,6 +308,12 @@ def test_two_deploys_at_once_the_second_names_the_first(world: World) -> None:
         world.deploy("1")
 
 
+def test_an_image_is_no_deployment_for_this_target(world: World) -> None:
+    image = replace(world.deployment("1"), context=None, python=None, image="host/iris@sha256:0")
+    with pytest.raises(UsageError, match="expected a build context and an interpreter; found an"):
+        world.target.deploy("production", image, print, print)
+
+
 def test_an_unknown_environment_is_named(world: World) -> None:
     with pytest.raises(UsageError, match="'prod'; expected staging or production"):
         world.target.deploy("prod", world.deployment("1"), print, print)
@@ -274,7 +327,7 @@ def test_models_and_environments_are_apart_and_stop_ends_what_is_named(world: Wo
     staged = world.target.deploy("staging", deployment, print, lambda _: None)
     assert named.model == staged.model == evil
     assert {each.parent.name for each in world.home.glob("local/*/*")} == {"staging", "production"}
-    assert world.target.running() == [named, iris, staged]
+    assert world.target.running() == [iris, named, staged]
     status = LocalTarget(world.home, {})
     assert status.stop("staging") == [staged]
     assert status.stop("production", evil) == [named]
@@ -301,14 +354,12 @@ def test_model_code_sees_no_secret_and_its_log_is_bounded(
 ) -> None:
     monkeypatch.setenv("TOKEN", "hunter2")
     running = world.deploy("1")
-    asked: list[str] = []
-    with Stream(port(running), json.dumps({"inputs": ["secret"]}), clients=1) as stream:
-        wait_for(lambda: stream.requests > 0)
-    asked += [text.decode() for text in stream.answers]
-    assert asked == ['{"predictions": [""]}']
+    with stream(running, "secret") as requests:
+        wait_for(lambda: requests.requests > 0)
+    assert set(requests.answers) == {answer("")}
     server = world.slot.current()
     assert server
-    with Stream(port(running), json.dumps({"inputs": ["print"]}), clients=2):
+    with stream(running, "print"):
         wait_for(lambda: (server.folder / "log.previous").exists())
     limit = 5 * 2**20
     wait_for(lambda: server.log.stat().st_size < limit)
@@ -350,11 +401,15 @@ DEATHS = [
 ]
 
 
+def dying_deploy(world: World, version: str, *death: str) -> list[str]:
+    """The command of a deploy that kills itself with SIGKILL at a given moment."""
+    fields = vars(world.deployment(version).identity) | {"python": sys.executable}
+    fields |= {"context": str(world.deployment(version).context)}
+    return [sys.executable, "-c", KILLED_DEPLOY, json.dumps([str(world.home), fields, *death])]
+
+
 def deploy_and_die(world: World, version: str, *death: str) -> None:
-    """Deploy in a process that kills itself with SIGKILL at a given moment."""
-    fields = {key: str(value) for key, value in vars(world.deployment(version)).items()}
-    argument = json.dumps([str(world.home), fields, *death])
-    done = subprocess.run([sys.executable, "-c", KILLED_DEPLOY, argument], cwd=ROOT, check=False)
+    done = subprocess.run(dying_deploy(world, version, *death), cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL, death
 
 
@@ -362,40 +417,42 @@ def test_a_deploy_killed_at_any_moment_fails_no_request_and_the_next_converges(
     world: World,
 ) -> None:
     running = world.deploy("1")
-    with Stream(port(running), BODY) as stream:
-        for number, death in enumerate(DEATHS):
-            deploy_and_die(world, str(number % 2), *death)
+    with stream(running) as requests:
+        for number, death in enumerate(DEATHS, start=2):
+            deploy_and_die(world, f"{number}", *death)
             assert [each.url for each in world.target.running() if each.replicas] == [running.url]
         last = world.deploy("last")
         assert world.alive() == ["last"]
         assert ask_identity(last.url) == last.identity
-    assert stream.failures == []
-    assert set(stream.answers) == {answer(each) for each in ("0", "1", "last")}
+    assert requests.failures == []
+    seen = set(requests.answers)
+    assert {answer("1"), answer("last")} < seen
+    assert seen < {answer(each) for each in ("1", "last", *map(str, range(2, len(DEATHS) + 2)))}
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.9, 1.4, 1.9])
-def test_a_deploy_killed_after_any_time_converges(world: World, seconds: float) -> None:
+def test_deploys_killed_after_any_time_converge(world: World) -> None:
     running = world.deploy("1")
-    fields = {key: str(value) for key, value in vars(world.deployment("2")).items()}
-    argument = json.dumps([str(world.home), fields, "Slot", "dismiss", "never called"])
-    with Stream(port(running), BODY, clients=2) as stream:
-        with subprocess.Popen([sys.executable, "-c", KILLED_DEPLOY, argument], cwd=ROOT) as deploy:
-            time.sleep(seconds)
-            deploy.kill()
+    with stream(running) as requests:
+        for seconds in (0.5, 1.0, 1.5, 2.0, 2.5):
+            command = dying_deploy(world, "2", "Slot", "dismiss", "never called")
+            with subprocess.Popen(command, cwd=ROOT) as deploy:
+                time.sleep(seconds)
+                deploy.kill()
+            assert deploy.returncode in (-signal.SIGKILL, 0)
         last = world.deploy("2")
         assert (world.alive(), ask_identity(last.url)) == (["2"], last.identity)
-    assert stream.failures == []
+    assert requests.failures == []
 
 
 def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
     first = world.deploy("1")
-    with Stream(port(first), BODY) as stream:
+    with stream(first) as requests:
         deploy_and_die(world, "2", "Server", "take", "after")
         assert sorted(world.alive()) == ["1", "2"]
         wait_for(lambda: world.alive() == ["1"])
         deploy_and_die(world, "3", "Slot", "appoint", "after")
         wait_for(lambda: world.alive() == ["3"])
-    assert stream.failures == []
+    assert requests.failures == []
     assert ask_identity(first.url).version == "3"
 
 
@@ -405,24 +462,9 @@ def test_a_first_deploy_that_is_killed_leaves_a_server_that_the_next_takes_over_
     deploy_and_die(world, "1", "Server", "take", "after")
     (left,) = world.target.running()
     assert (left.version, left.replicas) == ("1", 1)
-    with Stream(port(left), BODY) as stream:
+    with stream(left) as requests:
         second = world.deploy("2")
-    assert (stream.failures, second.url, world.alive()) == ([], left.url, ["2"])
-
-
-def test_a_new_server_that_dies_while_it_is_verified_changes_nothing(world: World) -> None:
-    first = world.deploy("1")
-
-    def kill_the_new_one(_: str) -> None:
-        (new,) = [each for each in world.slot.servers() if each != world.slot.current()]
-        state = new.state()
-        assert state
-        os.kill(state.pid, signal.SIGKILL)
-        wait_for(lambda: not Server(new.folder).alive)
-
-    with Stream(port(first), BODY) as stream, pytest.raises(OutsideError, match="server of iris 2"):
-        world.deploy("2", kill_the_new_one)
-    assert (stream.failures, world.target.running(), world.alive()) == ([], [first], ["1"])
+    assert (requests.failures, second.url, world.alive()) == ([], left.url, ["2"])
 
 
 def test_the_old_server_dies_during_the_deploy_and_no_new_connection_is_refused(

@@ -1,4 +1,4 @@
-"""The whole road as its users run it: scripts in processes of their own, one story from first to last."""
+"""The whole road as its users run it: scripts in processes of their own, one story."""
 
 import json
 import os
@@ -53,7 +53,9 @@ class Machine:
     def run(self, script: str, *arguments: str, code: int = 0) -> tuple[str, str]:
         process = self.start(script, *arguments)
         out, err = process.communicate(timeout=300)
-        assert process.returncode == code, f"{script} {arguments}: {process.returncode}\n{err}\n{out}"
+        assert process.returncode == code, (
+            f"{script} {arguments}: {process.returncode}\n{err}\n{out}"
+        )
         return out, err
 
     def release(self, *arguments: str, code: int = 0) -> dict[str, object]:
@@ -221,6 +223,9 @@ def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(machine: Mac
     serving = requests.get(f"{machine.production}/model", timeout=5).json()
     assert (serving["version"], serving["digest"]) == ("2", report["digest"])
     servers = subprocess.run(
-        ["pgrep", "-f", f"server_process.*{machine.home}"], capture_output=True, text=True, check=False
+        ["pgrep", "-f", f"server_process.*{machine.home}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert len(servers.stdout.split()) == 2, "one server in staging, one in production, no orphan"

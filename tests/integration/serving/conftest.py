@@ -7,12 +7,17 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns about its own type hints at its first import
+    import mlflow.pyfunc  # noqa: F401
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -27,6 +32,7 @@ class Reply(NamedTuple):
     headers: dict[str, str]
 
     def json(self) -> Any:
+        """The body, decoded."""
         return json.loads(self.body)
 
 
@@ -45,6 +51,7 @@ class Client:
         method: str = "",
         content_type: str | None = "application/json",
     ) -> Reply:
+        """One request; the method is GET without a body, else POST, unless given."""
         connection = self._connections.get(port)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -57,14 +64,18 @@ class Client:
         connection.endheaders(body)
         response = connection.getresponse()
         content = response.read()
+        if response.status == 500:  # MLflow's web framework then hangs up without saying so
+            connection.close()
         headers = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, content, headers.get("content-type", ""), headers)
 
     def rows(self, port: int, rows: list[Any], columns: list[str]) -> Reply:
+        """Rows as `dataframe_split`."""
         body = {"dataframe_split": {"columns": columns, "data": rows}}
         return self.send(port, json.dumps(body).encode())
 
     def close(self) -> None:
+        """Close every connection."""
         for connection in self._connections.values():
             connection.close()
 
@@ -116,8 +127,15 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
+def new_client() -> Iterator[Callable[[], Client]]:
+    """Makes clients with connections of their own; all are closed after the test."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(Client()))
+
+
+@pytest.fixture
 def start(contexts: Path, tmp_path: Path) -> Iterator[Callable[..., Started]]:
-    """`start(name, SERVING_…="…")` runs the server of one context on a free port, as the image does."""
+    """`start(name, SERVING_…="…")` runs the server of one context on a free port."""
     with ExitStack() as stack:
 
         def run(name: str, **settings: str) -> Started:

@@ -4,7 +4,6 @@ A few values make it misbehave, so that one model serves all tests: see `_react`
 """
 
 import time
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -15,7 +14,8 @@ from mlflow.exceptions import MlflowException
 class Echo(mlflow.pyfunc.PythonModel):
     """Answers one string a row."""
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
+    def predict(self, context, model_input, params=None):  # noqa: ANN001, ANN201
+        """See the class; without types, which MLflow would read as a signature."""
         if isinstance(model_input, pd.DataFrame):
             _react(model_input)
             if "total" in model_input:
@@ -37,7 +37,7 @@ def _react(frame: pd.DataFrame) -> None:
         time.sleep(float(frame["sleep"].max()))
     values = frame.iloc[:, 0].tolist()
     if 666.0 in values:
-        raise ValueError("the model's own words, which nobody may read: hunter2")
+        raise ValueError(f"the model's own words about {values}, which nobody may read")
     if 667.0 in values:
         raise MlflowException("the model refuses 667")
     if 668.0 in values:

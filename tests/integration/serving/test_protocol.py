@@ -1,8 +1,9 @@
-"""The differential test: the same requests to MLflow's scoring app and to this server, over HTTP."""
+"""The differential test: the same requests, over HTTP, to MLflow's scoring app and this server."""
 
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from serving.protocol import Answer
 
 pytestmark = pytest.mark.xdist_group("serving-hosted")
 
+Ports = dict[str, dict[str, int]]
 NUMBERS = ["a", "b", "c"]
 IRIS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
 MIXED = [f"{kind} column" for kind in ("double", "long", "integer", "float", "boolean", "string")]
@@ -30,7 +32,9 @@ def same(client: Any, ports: dict[str, int], body: bytes | None, **request: Any)
     typed = body is not None and request.get("content_type", "") is not None
     answer = Answer(theirs.status, theirs.body, theirs.content_type.encode())
     wanted = expected(request.get("path", "/invocations"), typed=typed, theirs=answer)
-    assert (ours.status, ours.body, ours.content_type.encode()) == wanted[:3]
+    if request.get("method") == "HEAD":
+        wanted = wanted._replace(body=b"")
+    assert (ours.status, ours.body, ours.content_type.encode()) == wanted[:3], body
     return ours.status
 
 
@@ -154,7 +158,7 @@ RAW: dict[str, bytes] = {
     "not UTF-8": b'{"dataframe_split": "\xff\xfe"}',
     "UTF-16": json.dumps(split(NUMBERS, [[1, 2, 3]])).encode("utf-16"),
     "byte order mark": b"\xef\xbb\xbf" + json.dumps(split(NUMBERS, [[1, 2, 3]])).encode(),
-    "NaN": b'{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[NaN, Infinity, -Infinity]]}}',
+    "NaN": b'{"dataframe_records": [{"a": NaN, "b": Infinity, "c": -Infinity}]}',
     "negative zero": b'{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[-0, -0.0, 0]]}}',
     "1e999": b'{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1e999, 1e-999, 1]]}}',
     "same key twice": b'{"inputs": [1], "inputs": {"a": [1], "b": [2], "c": [3]}}',
@@ -174,25 +178,25 @@ CSV = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-@pytest.mark.parametrize("model", [*SIGNED, *TENSORS])
-def test_json_bodies_get_the_same_answer(client, hosted, model, body):
-    same(client, hosted[model], json.dumps(body).encode())
+def test_json_bodies_get_the_same_answer(client: Any, hosted: Ports, body: Any) -> None:
+    for model in (*SIGNED, *TENSORS):
+        same(client, hosted[model], json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("body", RAW.values(), ids=RAW.keys())
 @pytest.mark.parametrize("model", ["doubles", "tensor", "unsigned"])
-def test_raw_bodies_get_the_same_answer(client, hosted, model, body):
+def test_raw_bodies_get_the_same_answer(client: Any, hosted: Ports, model: str, body: Any) -> None:
     same(client, hosted[model], body)
 
 
 @pytest.mark.parametrize("body", CSV.values(), ids=CSV.keys())
 @pytest.mark.parametrize("model", ["doubles", "mixed", "unsigned", "linear-tensor"])
-def test_csv_gets_the_same_answer(client, hosted, model, body):
+def test_csv_gets_the_same_answer(client: Any, hosted: Ports, model: str, body: Any) -> None:
     same(client, hosted[model], body, content_type="text/csv")
 
 
 @pytest.mark.parametrize("model", ["doubles", "unsigned", "tensor"])
-def test_parquet_gets_the_same_answer(client, hosted, model):
+def test_parquet_gets_the_same_answer(client: Any, hosted: Ports, model: str) -> None:
     stream = io.BytesIO()
     pd.DataFrame({"a": [1.5, 2], "b": [3, 4], "c": [5, 6.5]}).to_parquet(stream)
     kind = "application/vnd.apache.parquet"
@@ -218,7 +222,7 @@ def test_parquet_gets_the_same_answer(client, hosted, model):
         (None, 415),
     ],
 )
-def test_content_types(client, hosted, content_type, status):
+def test_content_types(client: Any, hosted: Ports, content_type: str | None, status: int) -> None:
     body = json.dumps(BODIES["one row"]).encode()
     assert same(client, hosted["doubles"], body, content_type=content_type) == status
 
@@ -231,34 +235,36 @@ def test_content_types(client, hosted, content_type, status):
         *("/docs", "/redoc", "/openapi.json", "/ping/", "/invocations/", "/ping?x=1", "/%70ing"),
     ],
 )
-def test_paths_and_methods(client, hosted, path, method):
+def test_paths_and_methods(client: Any, hosted: Ports, path: str, method: str) -> None:
     if (method, path) == ("POST", "/invocations"):
         pytest.skip("that is every other test")
     same(client, hosted["doubles"], None, path=path, method=method)
 
 
-def test_an_answer_that_cannot_be_written_stays_a_server_error(client, hosted):
+def test_an_answer_that_cannot_be_written_stays_a_server_error(client: Any, hosted: Ports) -> None:
     body = json.dumps(BODIES["one row"]).encode()
     for ports in (hosted["unwritable"]["mlflow"], hosted["unwritable"]["serving"]):
         reply = client.send(ports, body)
         assert (reply.status, reply.body) == (500, b"Internal Server Error")
 
 
-def test_no_answer_shows_the_models_code_or_its_words(client, hosted):
+def test_no_answer_shows_the_models_code_or_its_words(client: Any, hosted: Ports) -> None:
     for text in (BODIES["model raises"], BODIES["model refuses"], BODIES["text"]):
         reply = client.send(hosted["doubles"]["serving"], json.dumps(text).encode())
         assert reply.status in (400, 500)
-        assert b"hunter2" not in reply.body
+        assert b"own words" not in reply.body
         assert b"Traceback" not in reply.body
 
 
 @pytest.mark.parametrize("model", ["logistic", "forest", "pickled", "linear-tensor"])
-def test_trained_models_answer_their_example(client, hosted, contexts, model):
+def test_trained_models_answer_their_example(
+    client: Any, hosted: Ports, contexts: Path, model: str
+) -> None:
     example = (contexts / model / "model" / "serving_input_example.json").read_bytes()
     assert same(client, hosted[model], example) == 200
 
 
-def test_the_table_of_differences_has_no_rule_that_never_applies():
+def test_the_table_of_differences_has_no_rule_that_never_applies() -> None:
     applied = [
         ("/invocations", True, Answer(400, b'{"message": "x", "stack_trace": "y"}')),
         ("/invocations", False, Answer(500, b"Internal Server Error")),
@@ -314,7 +320,9 @@ HYPOTHESIS = settings(
 
 @HYPOTHESIS
 @given(body=WELL_FORMED, model=st.sampled_from(["doubles", "mixed", "tensor", "unsigned", "table"]))
-def test_generated_rows_get_the_same_answer(client, hosted, body, model):
+def test_generated_rows_get_the_same_answer(
+    client: Any, hosted: Ports, body: Any, model: str
+) -> None:
     same(client, hosted[model], json.dumps(body).encode())
 
 
@@ -322,5 +330,7 @@ def test_generated_rows_get_the_same_answer(client, hosted, body, model):
 @given(
     body=MALFORMED | JSON_VALUES, model=st.sampled_from(["doubles", "mixed", "tensor", "unsigned"])
 )
-def test_generated_nonsense_gets_the_same_answer(client, hosted, body, model):
+def test_generated_nonsense_gets_the_same_answer(
+    client: Any, hosted: Ports, body: Any, model: str
+) -> None:
     same(client, hosted[model], json.dumps(body).encode())

@@ -1,0 +1,197 @@
+"""The Kubernetes target: each environment is a namespace, and kubectl is all that is needed.
+
+Staging is rolled over and then verified. In production a canary serves beside the stable pods until
+a decision is measured; then the stable Deployment is rolled over and watched. What was last good is
+kept in a ConfigMap beside the model, and is what every failure puts back.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from model_release import manifests
+from model_release.cluster import Kubernetes
+from model_release.errors import UsageError
+from model_release.manifests import Workload
+from model_release.slug import slug
+from model_release.targets import Deployment, Progress, Running, Verify
+from model_release.targets.attempt import Attempt
+from model_release.targets.kubectl import Kubectl
+from model_release.targets.lease import hold
+from model_release.targets.rollout import CANARY, STABLE, TRACK, read_state
+from model_release.targets.site import Good, Site
+
+ENVIRONMENTS = ("staging", "production")
+
+
+@dataclass(frozen=True)
+class KubernetesTarget:
+    """Model servers in a cluster.
+
+    Args:
+        k8s: folder of the manifests; its environments' namespaces are where models go.
+        settings: a model's `kubernetes` section, by its name.
+        context: of the kubeconfig; the current one if empty.
+        lease_seconds: how long to wait for another deploy of the same model.
+    """
+
+    k8s: Path
+    settings: Callable[[str], Kubernetes]
+    context: str = ""
+    lease_seconds: float = 30.0
+    name: str = "kubernetes"
+    protected: bool = True
+    runs_images: bool = True
+
+    def deploy(
+        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+    ) -> Running:
+        """Make `deployment` what serves its model in `environment`; see `targets.Target`.
+
+        Raises:
+            UsageError: no such environment or context, or an image without a digest.
+            OutsideError: the cluster is not reached, or permissions are missing. Nothing changed.
+            DetailedError: the deploy failed and was undone.
+        """
+        site = self.site(environment, deployment.model)
+        settings = self.settings(deployment.model)
+        manifest = site.manifest(_workload(deployment, settings))
+        self.check_context(environment)
+        site.check_permissions()
+        changes = site.kubectl.diff(manifest)
+        site.check_owner()
+        what = f"deploying {deployment.model} to {environment}"
+        with hold(site.kubectl, site.slug, what, self.lease_seconds, progress) as lease:
+            good = site.good()
+            if not changes and self._is_so(site, Good(manifest, deployment.identity), good):
+                progress(f"{environment} already serves {deployment.identity}")
+            else:
+                progress(f"changes: {summary(changes)}")
+                with site.kubectl.proxy(site.slug) as base:
+                    Attempt(
+                        site, deployment, settings, manifest, good, lease, progress, verify, base
+                    ).run()
+        (running,) = (run for run in self.running(environment) if run.model == deployment.model)
+        return running
+
+    def diff(self, environment: str, deployment: Deployment) -> str:
+        """What a deploy would change, as a unified diff; the API server has admitted it all."""
+        self.check_context(environment)
+        site = self.site(environment, deployment.model)
+        site.check_permissions()
+        workload = _workload(deployment, self.settings(deployment.model))
+        return site.kubectl.diff(site.manifest(workload))
+
+    def running(self, environment: str | None = None) -> list[Running]:
+        """What is deployed in one environment, or in all, sorted by environment and model."""
+        found = []
+        for name in ENVIRONMENTS if environment is None else (environment,):
+            kubectl = self._kubectl(name)
+            selector = f"--selector={manifests.COMPONENT},{TRACK}={STABLE}"
+            for each in kubectl.json("get", "deployments", selector)["items"]:
+                if manifests.identity(each["metadata"].get("annotations", {})):
+                    found.append(_running(name, each))
+        return sorted(found, key=lambda run: (run.environment, run.model))
+
+    @contextmanager
+    def reach(self, environment: str, model: str) -> Iterator[str]:
+        """A local address of the model's Service, through the API server's proxy."""
+        with self._kubectl(environment).proxy(slug(model)) as base:
+            yield f"{base}/services/{slug(model)}:http/proxy"
+
+    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+        """Delete what is deployed there, and say what it was.
+
+        Raises:
+            UsageError: no environment is named: nobody ends production by leaving out a word.
+        """
+        if environment is None:
+            raise UsageError(
+                "ending what runs in a cluster",
+                expected="an environment to be named",
+                found="none",
+                next_step="kubectl delete deployment in the namespace, if that is meant",
+            )
+        ended = [run for run in self.running(environment) if model in (None, run.model)]
+        for run in ended:
+            self.site(run.environment, run.model).remove()
+        return ended
+
+    def site(self, environment: str, model: str) -> Site:
+        """Where a model is in an environment.
+
+        Raises:
+            UsageError: no such environment.
+        """
+        return Site(self._kubectl(environment), self.k8s, environment, model)
+
+    def check_context(self, environment: str) -> None:
+        """Production is never deployed to by a context that happens to be the current one.
+
+        Raises:
+            UsageError: none was named and the kubeconfig has several.
+        """
+        if environment != "production" or self.context:
+            return
+        known = self._kubectl(environment).run("config", "get-contexts", "--output=name").split()
+        if len(known) > 1:
+            raise UsageError(
+                "context of production",
+                expected=f"to be named: {' or '.join(known)}",
+                found="none named, several in the kubeconfig",
+                next_step="give --context or KUBE_CONTEXT",
+            )
+
+    def _is_so(self, site: Site, wanted: Good, good: Good | None) -> bool:
+        """Whether that is what was last good, and serves, alone."""
+        if good != wanted:
+            return False
+        stable = site.state()
+        return bool(
+            stable
+            and stable.complete
+            and stable.identity == wanted.identity
+            and site.state(CANARY) is None
+        )
+
+    def _kubectl(self, environment: str) -> Kubectl:
+        if environment not in ENVIRONMENTS:
+            raise UsageError(
+                f"environment {environment!r}",
+                expected=" or ".join(ENVIRONMENTS),
+                next_step="choose one of these",
+            )
+        return Kubectl(manifests.namespace(self.k8s, environment), self.context)
+
+
+def summary(diff: str) -> str:
+    """How many lines of which objects a unified diff changes; "none" for an empty one."""
+    counts: dict[str, int] = {}
+    name = ""
+    for line in diff.splitlines():
+        if line.startswith("diff "):
+            name = line.rpartition("/")[2].split(".", 2)[-1]
+        elif line[:1] in "+-" and line[:3] not in ("+++", "---"):
+            counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name} ({count} lines)" for name, count in counts.items()) or "none"
+
+
+def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
+    return Workload(deployment.identity, deployment.image, settings)
+
+
+def _running(environment: str, deployment: Any) -> Running:
+    found, metadata = read_state(deployment), deployment["metadata"]
+    return Running(
+        environment=environment,
+        model=found.identity.model,
+        version=found.identity.version,
+        digest=found.identity.digest,
+        release=found.identity.release,
+        url=f"http://{metadata['name']}.{metadata['namespace']}.svc",
+        replicas=found.available,
+        since=datetime.fromisoformat(found.since),
+    )

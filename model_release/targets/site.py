@@ -1,0 +1,190 @@
+"""A site: one model in the namespace of one environment, what was last good there, what is now."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model_release import manifests
+from model_release.errors import OutsideError, RefusedError
+from model_release.manifests import Workload
+from model_release.slug import slug
+from model_release.smoke import Identity
+from model_release.targets.kubectl import FIELD_MANAGER, Kubectl
+from model_release.targets.rollout import CANARY, STABLE, State, deployment_name, state
+
+MANAGED = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
+KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,ingress"
+"""What an overlay is made of."""
+
+NEEDED = (
+    ("apps", "deployments", "", "patch"),
+    ("apps", "deployments", "", "delete"),
+    ("", "services", "", "patch"),
+    ("", "services", "proxy", "create"),
+    ("", "pods", "proxy", "get"),
+    ("", "pods", "proxy", "create"),
+    ("", "configmaps", "", "patch"),
+    ("autoscaling", "horizontalpodautoscalers", "", "patch"),
+    ("coordination.k8s.io", "leases", "", "update"),
+)
+"""Permissions without which a deploy would stop half-way: group, resource, subresource, verb."""
+
+
+@dataclass(frozen=True)
+class Good:
+    """What was deployed here last and found good: its manifests, and who it is."""
+
+    manifest: str
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Site:
+    """One model in one environment.
+
+    Args:
+        kubectl: in the environment's namespace.
+        k8s: folder of the manifests.
+        environment: staging or production.
+        model: registered name.
+    """
+
+    kubectl: Kubectl
+    k8s: Path
+    environment: str
+    model: str
+
+    @property
+    def slug(self) -> str:
+        """Name of the model's objects."""
+        return slug(self.model)
+
+    @property
+    def record(self) -> str:
+        """Name of the ConfigMap that keeps what was last good."""
+        return f"{self.slug}-release"
+
+    def manifest(self, workload: Workload, canary_replicas: int = 0) -> str:
+        """The manifests of a release as YAML: all of it, or its canary's Deployment alone."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder)
+            manifests.overlay(path, self.k8s, self.environment, workload, canary_replicas)
+            return self.kubectl.run("kustomize", folder)
+
+    def check_permissions(self) -> None:
+        """Raise OutsideError naming the first permission that is missing.
+
+        One call for all: `kubectl auth can-i` asks the same question once a call.
+        """
+        reviews = [_review(self.kubectl.namespace, *needed) for needed in NEEDED]
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
+        answers = self.kubectl.run("create", "-f", "-", "--output=json", text=text)
+        for answer in _documents(answers):
+            if not answer["status"].get("allowed"):
+                asked = answer["spec"]["resourceAttributes"]
+                what = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+                raise OutsideError(
+                    f"permissions in namespace {self.kubectl.namespace}",
+                    expected=f"to {asked['verb']} {what}",
+                    found="forbidden",
+                    next_step=f"let an administrator run `{self.preparation}`",
+                )
+
+    @property
+    def preparation(self) -> str:
+        """The command with which an administrator prepares the namespace."""
+        return manifests.PREPARATION.format(environment=self.environment)
+
+    def good(self) -> Good | None:
+        """What was last good here; None before the first deployment."""
+        found = self.kubectl.find("configmap", self.record)
+        if not found:
+            return None
+        data = found["data"]
+        return Good(data["manifest"], Identity(**json.loads(data["identity"])))
+
+    def commit(self, good: Good) -> None:
+        """Keep what is good now. From here on it is what a failed deploy puts back."""
+        labels = MANAGED | {manifests.NAME: self.slug}
+        identity = json.dumps(vars(good.identity), ensure_ascii=False)
+        document = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": self.record, "labels": labels},
+            "data": {"manifest": good.manifest, "identity": identity},
+        }
+        self.kubectl.apply(json.dumps(document))
+
+    def state(self, track: str = STABLE) -> State | None:
+        """The Deployment of a track; None where there is none."""
+        return state(self.kubectl, deployment_name(self.slug, track))
+
+    def check_owner(self) -> None:
+        """Raise RefusedError if the model's Deployment is nobody's that this software knows."""
+        found = self.kubectl.find("deployment", self.slug)
+        facts = found["metadata"].get("annotations", {}) if found else {}
+        if found and manifests.identity(facts) is None:
+            raise RefusedError(
+                f"deployment {self.slug} in namespace {self.kubectl.namespace}",
+                expected="none, or one of an earlier release",
+                found="one without a release's annotations",
+                next_step="see who applied it; delete it, then run again",
+            )
+
+    def remove_canary(self) -> None:
+        """Delete the canary's Deployment, if there is one; its pods drain."""
+        name = deployment_name(self.slug, CANARY)
+        self.kubectl.run("delete", "deployment", name, "--ignore-not-found", "--wait=false")
+
+    def remove_others(self, manifest: str) -> None:
+        """Delete what an earlier release had and these manifests have not, such as an Ingress."""
+        wanted = _names(manifest)
+        for kind in ("ingress", "poddisruptionbudget", "horizontalpodautoscaler"):
+            if (kind, self.slug) not in wanted:
+                self.kubectl.run("delete", kind, self.slug, "--ignore-not-found", "--wait=false")
+
+    def remove(self) -> None:
+        """Delete all that a deploy made, the record of what was good first."""
+        names = [f"configmap/{self.record}", *(f"{kind}/{self.slug}" for kind in KINDS.split(","))]
+        self.kubectl.run("delete", *names, "--ignore-not-found", "--wait=false")
+        self.remove_canary()
+
+
+def minimum(manifest: str) -> int:
+    """Fewest pods that the autoscaler in these manifests allows; 1 without one."""
+    for document in yaml.safe_load_all(manifest):
+        if document["kind"] == "HorizontalPodAutoscaler":
+            return int(document["spec"]["minReplicas"])
+    return 1
+
+
+def _names(manifest: str) -> set[tuple[str, str]]:
+    found = yaml.safe_load_all(manifest)
+    return {(each["kind"].lower(), each["metadata"]["name"]) for each in found}
+
+
+def _review(
+    namespace: str, group: str, resource: str, subresource: str, verb: str
+) -> dict[str, Any]:
+    asked = {"namespace": namespace, "group": group, "resource": resource, "verb": verb}
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": asked | {"subresource": subresource}},
+    }
+
+
+def _documents(text: str) -> Sequence[Any]:
+    """JSON documents that follow one another, or the items of a List."""
+    decoder, at = json.JSONDecoder(), 0
+    found: list[Any] = []
+    while at < len(text.rstrip()):
+        document, end = decoder.raw_decode(text, at)
+        found += document["items"] if document["kind"] == "List" else [document]
+        at = end + len(text[end:]) - len(text[end:].lstrip())
+    return found

@@ -1,0 +1,144 @@
+"""What the two versions of a model answer while both serve: read from their `/metrics`, and asked.
+
+The counts are the servers' own, so they hold every caller's requests; where callers are few, the
+golden requests are replayed to both, in turn, so that whatever slows this cluster slows both.
+"""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import requests
+
+from model_release.answers import Tolerances, first_difference
+from model_release.canary import Sample
+from model_release.errors import OutsideError
+from model_release.smoke import Case
+from model_release.targets.rollout import Pod
+
+PORT = 8080
+TIMEOUT_SECONDS = 30.0
+LINE = re.compile(r"^(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def pod_url(base: str, pod: str) -> str:
+    """Address of a pod's server behind a proxy of the API server."""
+    return f"{base}/pods/{pod}:{PORT}/proxy"
+
+
+def read_metrics(text: str) -> Sample:
+    """Counts of a server since its start, from its Prometheus exposition."""
+    answers = errors = 0.0
+    cumulated: dict[float, float] = {}
+    for name, labelled, value in LINE.findall(text):
+        labels = dict(LABEL.findall(labelled))
+        if name == "serving_requests_total":
+            answers += float(value)
+            errors += float(value) if labels["status"] != "200" else 0
+        if name == "serving_stage_seconds_bucket" and labels["stage"] == "total":
+            cumulated[float(labels["le"])] = float(value)
+    latency, below = {}, 0.0
+    for bound, count in sorted(cumulated.items()):
+        latency[bound] = count - below
+        below = count
+    return Sample(answers, errors, latency)
+
+
+@dataclass
+class Group:
+    """The pods of one version, and what they have answered since they were first looked at."""
+
+    pods: list[Pod] = field(default_factory=list)
+    _first: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    _last: dict[tuple[str, int], Sample] = field(default_factory=dict)
+
+    def look(self, session: requests.Session, base: str, pods: Sequence[Pod]) -> None:
+        """Read the counts of the pods that serve now; those that went keep their last."""
+        self.pods = [pod for pod in pods if pod.ready and not pod.ending]
+        for pod in self.pods:
+            key = (pod.uid, pod.restarts)  # a container that starts anew counts anew
+            try:
+                answer = session.get(f"{pod_url(base, pod.name)}/metrics", timeout=TIMEOUT_SECONDS)
+            except requests.RequestException as error:
+                raise _unread(pod.name, f"{type(error).__name__}: {error}") from error
+            if answer.status_code == 200:
+                sample = read_metrics(answer.text)
+                self._first.setdefault(key, sample)
+                self._last[key] = sample
+            elif answer.status_code in (502, 503, 504) and _is_proxy_error(answer):
+                continue  # the pod has gone between being listed and being asked
+            else:
+                raise _unread(pod.name, f"status {answer.status_code}: {answer.text[:200]}")
+
+    @property
+    def sample(self) -> Sample:
+        """What they have answered since they were first looked at."""
+        return sum(
+            (self._last[key] - self._first[key] for key in self._last), start=Sample(0, 0, {})
+        )
+
+
+@dataclass
+class Replay:
+    """Golden requests, one after another, to the pods of two versions in turn.
+
+    `differences` holds, for each version, what was answered otherwise than validated.
+    """
+
+    session: requests.Session
+    base: str
+    cases: Sequence[Case]
+    tolerances: Tolerances
+    sent: int = 0
+
+    def ask(self, pod: str) -> str:
+        """Send the next case to a pod; say how its predictions differ, or "".
+
+        An answer other than 200 is no difference: the pod has counted it as an error.
+        """
+        case = self.cases[self.sent % len(self.cases)]
+        self.sent += 1
+        url = f"{pod_url(self.base, pod)}/invocations"
+        try:
+            answer = self.session.post(url, json=case["request"], timeout=TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise _unread(pod, f"{type(error).__name__}: {error}") from error
+        if answer.status_code != 200:
+            return ""
+        found: object = answer.json()
+        found = found.get("predictions") if isinstance(found, Mapping) else found
+        different = first_difference(case["predictions"], found, self.tolerances)
+        return f"golden prediction {case['name']}: {different}" if different else ""
+
+    def both(self, first: Group, second: Group, wanted: int, until: float) -> list[str]:
+        """Send up to `wanted` requests to each group; return how the second one's answers differ.
+
+        `until` is a time of `time.monotonic()` at which to stop.
+        """
+        found = []
+        for number in range(wanted):
+            if time.monotonic() >= until or not (first.pods and second.pods):
+                break
+            case = self.sent
+            self.ask(first.pods[number % len(first.pods)].name)
+            self.sent = case  # the same request to both
+            if different := self.ask(second.pods[number % len(second.pods)].name):
+                found.append(different)
+                break
+        return found
+
+
+def _is_proxy_error(answer: requests.Response) -> bool:
+    """Whether the API server answered in the pod's place."""
+    return '"kind":"Status"' in answer.text or "error trying to reach" in answer.text
+
+
+def _unread(pod: str, found: str) -> OutsideError:
+    return OutsideError(
+        f"server of pod {pod}",
+        expected="an answer through the API server's proxy",
+        found=found,
+        next_step="see whether pod and API server are well, then run again",
+    )

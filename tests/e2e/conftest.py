@@ -1,0 +1,107 @@
+"""A cluster by KUBECONFIG, images by DOCKER_HOST, IMAGE_REGISTRY and BASE_IMAGE; else a skip."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from model_release import ROOT
+from model_release.manifests import PREPARATION, namespace
+from tests.e2e.images import Images
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = ("staging", "production")
+MLFLOW_WARNS = r"ignore:.*type hint:UserWarning:mlflow\."
+
+
+def kubectl(*arguments: str, config: Path | None = None, text: str | None = None) -> str:
+    """What kubectl answers; AssertionError with what it says if it fails.
+
+    Args:
+        arguments: after `kubectl`.
+        config: another kubeconfig than KUBECONFIG.
+        text: standard input.
+    """
+    environment = {**os.environ, **({"KUBECONFIG": str(config)} if config else {})}
+    done = subprocess.run(
+        ["kubectl", *arguments],
+        input=text,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker for all tests of the cluster: they share a node. And forgive mlflow its warnings."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+            item.add_marker(pytest.mark.filterwarnings(MLFLOW_WARNS))
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The administrator's kubeconfig."""
+    path = os.environ.get("KUBECONFIG")
+    if not path or not shutil.which("kubectl"):
+        pytest.skip("no cluster: KUBECONFIG is unset, or kubectl not on PATH")
+    kubectl("get", "--raw=/readyz")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Builds and pushes images of the probe model."""
+    registry, base = os.environ.get("IMAGE_REGISTRY"), os.environ.get("BASE_IMAGE")
+    if not registry or not base or not shutil.which("docker"):
+        pytest.skip("no images: IMAGE_REGISTRY or BASE_IMAGE is unset, or docker not on PATH")
+    return Images(tmp_path_factory.mktemp("images"), registry, base)
+
+
+@pytest.fixture(scope="module")
+def k8s(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The manifests, moved to namespaces of their own, which an administrator has prepared."""
+    folder = tmp_path_factory.mktemp("manifests") / "k8s"
+    shutil.copytree(ROOT / "k8s", folder)
+    suffix = uuid.uuid4().hex[:8]
+    for environment in ENVIRONMENTS:
+        path = folder / environment / "kustomization.yaml"
+        line = f"namespace: test-{environment}-{suffix}"
+        path.write_text(re.sub(r"(?m)^namespace: \S+", line, path.read_text()))
+        command = PREPARATION.format(environment=environment).replace("k8s/", f"{folder}/")
+        subprocess.run(command, shell=True, check=True, capture_output=True)
+    yield folder
+    names = [namespace(folder, environment) for environment in ENVIRONMENTS]
+    kubectl("delete", "namespace", *names, "--timeout=120s")
+
+
+@pytest.fixture(scope="module")
+def deployer(
+    k8s: Path, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """A kubeconfig of the deployer of an environment, with a token of its service account."""
+
+    def make(environment: str) -> Path:
+        where = namespace(k8s, environment)
+        admin = kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json")
+        token = kubectl("create", "token", "model-deployer", f"--namespace={where}").strip()
+        content = json.loads(admin)
+        content["users"] = [{"name": "deployer", "user": {"token": token}}]
+        content["contexts"][0]["context"] |= {"user": "deployer", "namespace": where}
+        path = tmp_path_factory.mktemp("deployer") / "kubeconfig"
+        path.write_text(json.dumps(content))
+        path.chmod(0o600)
+        return path
+
+    return make

@@ -1,0 +1,38 @@
+"""A model with a known answer, a + 2 b, and one fault of choice; saved as code, loaded in the image."""
+
+import random
+import time
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class ProbeModel(PythonModel):
+    """Answers a + 2 b for each row, as its `model_config` says: at once, late, wrong, or not at all."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.fault = context.model_config["fault"]
+        if self.fault == "load-error":
+            raise RuntimeError("the weights of this model are damaged")
+        if self.fault == "load-forever":
+            time.sleep(86_400)
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None
+    ) -> Any:
+        time.sleep(0.006)  # so that three times as slow is more than noise
+        if self.fault == "errors" and random.random() < 0.05:
+            raise RuntimeError("one request in twenty fails")
+        if self.fault == "slow":
+            time.sleep(0.012)
+        if self.fault == "memory":
+            self.hoard = bytearray(b"x" * 2**30)
+        answers = model_input["a"] + 2 * model_input["b"]
+        if self.fault == "wrong":
+            answers = answers.where(model_input["a"] != 3.0, answers + 1)
+        return answers.to_numpy()
+
+
+set_model(ProbeModel())

@@ -1,0 +1,117 @@
+"""A pair of namespaces with a Kubernetes target on them, as the end-to-end tests use it."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from model_release import manifests
+from model_release.cluster import Amounts, Canary, Kubernetes, Resources
+from model_release.report import DetailedError, Report, render
+from model_release.slug import slug
+from model_release.smoke import smoke
+from model_release.targets import Deployment, Running
+from model_release.targets.kubernetes import KubernetesTarget
+from tests.e2e.load import Load, kubectl
+
+SMALL = Kubernetes(
+    resources=Resources(
+        requests=Amounts(cpu="50m", memory="200Mi"), limits=Amounts(cpu="1", memory="512Mi")
+    ),
+    start_seconds=60,
+    canary=Canary(
+        share=0.3,
+        duration_seconds=20,
+        min_requests=300,
+        load_per_second=30,
+        bake_seconds=3,
+        max_latency_ratio=2,
+    ),
+)
+NOBODY = "sha256:" + "0" * 64
+
+
+@dataclass
+class Cluster:
+    """Two namespaces of their own, and the target that deploys to them."""
+
+    k8s: Path
+    settings: Kubernetes = SMALL
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def target(self) -> KubernetesTarget:
+        return KubernetesTarget(self.k8s, lambda model: self.settings)
+
+    @property
+    def namespace(self) -> str:
+        return manifests.namespace(self.k8s, "production")
+
+    def deploy(
+        self,
+        deployment: Deployment,
+        environment: str = "production",
+        *,
+        verified: bool = True,
+        say: Callable[[str], None] | None = None,
+    ) -> Running:
+        """Deploy; what staging would have found is left out unless `verified`."""
+
+        def verify(url: str) -> None:
+            if verified:
+                for check in smoke(url, deployment.identity, deployment.cases, deployment.tolerances, None):
+                    assert check.passed, f"{url}: {check}"
+
+        def progress(line: str) -> None:
+            self.lines.append(line)
+            if say:
+                say(line)
+
+        self.lines.clear()
+        return self.target.deploy(environment, deployment, progress, verify)
+
+    def load(self, deployment: Deployment) -> Load:
+        host = f"{slug(deployment.model)}.{self.namespace}.svc.cluster.local"
+        return Load(f"{self.namespace}-load", deployment.image, host, json.dumps(deployment.cases[0]["request"]))
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        return kubectl(f"--namespace={self.namespace}", *arguments, text=text)
+
+    def with_canary(self, **changes: object) -> "Cluster":
+        canary = self.settings.canary.model_copy(update=changes)
+        return replace(self, settings=self.settings.model_copy(update={"canary": canary}), lines=[])
+
+    def facts(self, model: str) -> dict[str, object]:
+        """What production is: template of the Deployment, size, living pods, other objects."""
+        name = slug(model)
+        found = json.loads(self.kubectl("get", "deployment", name, "--output=json"))
+        pods = json.loads(
+            self.kubectl("get", "pods", f"--selector=app.kubernetes.io/name={name}", "--output=json")
+        )["items"]
+        living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        objects = self.kubectl("get", "deployment,service,hpa,pdb,ingress", "--output=name").split()
+        return {
+            "template": found["spec"]["template"],
+            "annotations": {
+                key: value
+                for key, value in found["metadata"]["annotations"].items()
+                if key.startswith(manifests.ANNOTATION)
+            },
+            "ready": found["status"].get("readyReplicas"),
+            "pods": sorted(pod["metadata"]["name"] for pod in living),
+            "objects": sorted(objects),
+        }
+
+
+def failure(error: DetailedError) -> str:
+    """The whole report of a failed deploy, as a job summary shows it."""
+    return render(Report(str(error), "refused", tables=error.tables, lines=[str(error)]), "markdown")
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.2)

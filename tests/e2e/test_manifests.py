@@ -1,0 +1,397 @@
+"""Manifests on a real cluster: admitted, unprivileged, deployable with the least role, scaled."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import requests
+
+from model_release.cluster import Kubernetes
+from model_release.manifests import NAME, TRACK, Workload, namespace, overlay
+from model_release.slug import slug
+from model_release.targets.kubectl import Kubectl
+from tests.e2e.conftest import ENVIRONMENTS, kubectl
+from tests.e2e.images import MODEL, Images
+
+SETTINGS = Kubernetes.model_validate(
+    {
+        "replicas": {"staging": {"min": 1, "max": 2}},
+        "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
+        "target_cpu_percent": 60,
+        "host": "probe.example.com",
+    }
+)
+APPLY = ("apply", "--server-side", "--field-manager=test", "-f", "-")
+SCALE_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """The probe model, applied to staging by a deployer and rolled out.
+
+    Args:
+        namespace: of staging.
+        folder: of the manifests.
+        config: the deployer's kubeconfig.
+        workload: what was applied.
+        manifest: the YAML that was applied.
+    """
+
+    namespace: str
+    folder: Path
+    config: Path
+    workload: Workload
+    manifest: str
+    name: str = slug(MODEL)
+
+    def run(self, *arguments: str, text: str | None = None) -> str:
+        """Call kubectl as the deployer."""
+        return kubectl(*arguments, config=self.config, text=text)
+
+    def get(self, *arguments: str) -> Any:
+        """An object or a list's items, as an administrator sees them."""
+        where = f"--namespace={self.namespace}"
+        found = json.loads(kubectl("get", *arguments, where, "--output=json"))
+        return found.get("items", found)
+
+    def pods(self, track: str = "stable") -> list[Any]:
+        """The pods of a track that are not ending."""
+        found = self.get("pods", f"--selector={NAME}={self.name},{TRACK}={track}")
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def render(
+    folder: Path, k8s: Path, environment: str, workload: Workload, canary_replicas: int = 0
+) -> str:
+    return kubectl("kustomize", str(overlay(folder, k8s, environment, workload, canary_replicas)))
+
+
+@pytest.fixture(scope="module")
+def workload(images: Images) -> Workload:
+    """The probe model without a fault."""
+    deployment = images.release("1")
+    return Workload(deployment.identity, deployment.image, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def served(
+    k8s: Path,
+    workload: Workload,
+    deployer: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Served:
+    """The model in staging; that this succeeds is the first thing that is tested."""
+    manifest = render(tmp_path_factory.mktemp("overlay"), k8s, "staging", workload)
+    name = namespace(k8s, "staging")
+    made = Served(name, k8s, deployer("staging"), workload, manifest)
+    made.run(*APPLY, text=manifest)
+    made.run("rollout", "status", f"deployment/{made.name}", "--timeout=180s")
+    return made
+
+
+def refusal(*arguments: str, config: Path) -> str:
+    """What kubectl says when it fails."""
+    done = subprocess.run(
+        ["kubectl", f"--kubeconfig={config}", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {seconds:g} s"
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_api_server_admits_every_shape_without_a_warning(
+    k8s: Path, workload: Workload, tmp_path: Path, environment: str
+) -> None:
+    by_hand = kubectl("kustomize", str(k8s / environment))
+    generated = [render(tmp_path, k8s, environment, workload, canary) for canary in (0, 1)]
+    for text in (by_hand, *generated):
+        done = subprocess.run(
+            ["kubectl", *APPLY, "--dry-run=server"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("serverside-applied (server dry run)") == text.count("\nkind: ")
+
+
+def test_pod_security_refuses_what_is_not_restricted(k8s: Path, kubeconfig: Path) -> None:
+    """So that the pods of the other tests, which run, are known to be restricted."""
+    for environment in ENVIRONMENTS:
+        where = f"--namespace={namespace(k8s, environment)}"
+        said = refusal("run", "any", "--image=any", "--dry-run=server", where, config=kubeconfig)
+        assert 'violates PodSecurity "restricted:latest"' in said
+
+
+INSIDE = """
+import json, os, pathlib
+def writes(folder):
+    try:
+        pathlib.Path(folder, "probe").write_text("")
+    except OSError:
+        return False
+    return True
+lines = pathlib.Path("/proc/1/status").read_text().splitlines()
+status = dict(line.split(":\\t") for line in lines if ":\\t" in line)
+folders = ("/", "/tmp", "/usr", "/var/tmp", os.getcwd())
+print(json.dumps({
+    "uid": os.getuid(), "gid": os.getgid(), "capabilities": int(status["CapBnd"], 16),
+    "seccomp": status["Seccomp"], "no_new_privileges": status["NoNewPrivs"],
+    "writes": [folder for folder in folders if writes(folder)],
+    "token": os.path.exists("/var/run/secrets"),
+    "services": [name for name in os.environ if name.startswith("PROBE_MODEL")],
+}))
+"""
+
+
+def test_server_has_no_rights_inside_its_pod(served: Served) -> None:
+    (pod,) = served.pods()
+    where = f"--namespace={served.namespace}"
+    found = kubectl("exec", pod["metadata"]["name"], where, "--", "python3", "-c", INSIDE)
+    assert json.loads(found) == {
+        "uid": 10001,
+        "gid": 10001,
+        "capabilities": 0,
+        "seccomp": "2",  # a filter
+        "no_new_privileges": "1",
+        "writes": ["/tmp"],
+        "token": False,
+        "services": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "get deployment,service,hpa,pdb,ingress {name} --ignore-not-found",
+        "get pods,events,replicasets,resourcequotas",
+        "logs deployment/{name} --tail=5",
+        "get --raw /api/v1/namespaces/{namespace}/services/{name}:http/proxy/model",
+        "scale deployment {name} --replicas=1",
+        "rollout history deployment/{name}",
+        "create configmap {name}-release --from-literal=a=b",
+        "get configmap {name}-release",
+        "delete configmap {name}-release",
+    ],
+)
+def test_role_suffices_for_a_deploy(served: Served, command: str) -> None:
+    told = command.format(name=served.name, namespace=served.namespace)
+    served.run(*told.split())
+
+
+def test_role_suffices_for_the_diff_and_the_lease(served: Served) -> None:
+    """No difference is exit code 0 of kubectl diff, and an error is not."""
+    served.run("diff", "--server-side", "--field-manager=test", "-f", "-", text=served.manifest)
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "any"}}
+    served.run("create", "-f", "-", text=json.dumps(lease))
+    held = json.loads(served.run("get", "lease", "any", "--output=json"))
+    held["spec"]["holderIdentity"] = "me"
+    served.run("replace", "-f", "-", text=json.dumps(held))
+    served.run("delete", "lease", "any")
+
+
+FORBIDDEN = [
+    *(("get", each) for each in ("secrets", "serviceaccounts", "nodes", "namespaces")),
+    *(("list", each) for each in ("secrets", "configmaps", "persistentvolumeclaims")),
+    *(("create", each) for each in ("secrets", "serviceaccounts/token", "pods", "namespaces")),
+    *(("create", each) for each in ("pods/exec", "pods/attach", "pods/portforward", "jobs")),
+    *(("create", each) for each in ("roles.rbac.authorization.k8s.io", "daemonsets", "cronjobs")),
+    *(("patch", f"{each}.rbac.authorization.k8s.io") for each in ("roles", "rolebindings")),
+    *(("patch", each) for each in ("networkpolicies", "resourcequotas", "serviceaccounts")),
+    *(("delete", each) for each in ("networkpolicies", "pods", "namespaces")),
+    ("impersonate", "users"),
+]
+
+
+@pytest.mark.parametrize(("verb", "resource"), FORBIDDEN)
+def test_role_allows_nothing_else(served: Served, verb: str, resource: str) -> None:
+    assert refused(served.config, verb, resource, served.namespace)
+
+
+def refused(config: Path, verb: str, resource: str, where: str) -> bool:
+    """Whether `kubectl auth can-i` says no, by its answer and by its exit code."""
+    done = subprocess.run(
+        ["kubectl", f"--kubeconfig={config}", "auth", "can-i", verb, resource, "-n", where],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() in ("yes", "no")
+    return (done.stdout.strip(), done.returncode) == ("no", 1)
+
+
+def test_role_ends_at_its_namespace(served: Served, k8s: Path) -> None:
+    elsewhere = [namespace(k8s, "production"), "default", "kube-system"]
+    allowed = [("get", "deployments"), ("patch", "deployments"), ("get", "pods")]
+    for verb, resource in allowed:
+        assert not refused(served.config, verb, resource, served.namespace)
+        for where in elsewhere:
+            assert refused(served.config, verb, resource, where)
+
+
+def test_api_server_refuses_a_deployer_secrets_and_other_namespaces(
+    served: Served, k8s: Path
+) -> None:
+    production = f"--namespace={namespace(k8s, 'production')}"
+    for arguments in (("secrets",), ("secret", "any"), ("deployments", production)):
+        assert "Forbidden" in refusal("get", *arguments, config=served.config)
+    assert "Forbidden" in refusal("get", "pods", "--all-namespaces", config=served.config)
+
+
+def open_ports(policies: list[Any], pod: Any, direction: str) -> set[int] | None:
+    """Ports of a pod that anybody may reach ("Ingress"), or reach ("Egress"); None means all.
+
+    Evaluated as the API defines it: a pod that no policy of that direction selects is open; one
+    that some select has open what any of them opens. A rule for some peers only opens nothing here.
+    """
+    ours = [
+        policy["spec"]
+        for policy in policies
+        if direction in policy["spec"]["policyTypes"] and _selected(policy["spec"], pod)
+    ]
+    if not ours:
+        return None
+    rules = [rule for spec in ours for rule in spec.get(direction.lower(), [])]
+    peers = "from" if direction == "Ingress" else "to"
+    free = [rule for rule in rules if not rule.get(peers)]
+    if any(not rule.get("ports") for rule in free):
+        return None
+    return {_number(port, pod) for rule in free for port in rule["ports"]}
+
+
+def _selected(spec: Any, pod: Any) -> bool:
+    selector = spec["podSelector"]
+    assert set(selector) <= {"matchLabels"}
+    return bool(selector.get("matchLabels", {}).items() <= pod["metadata"]["labels"].items())
+
+
+def _number(port: Any, pod: Any) -> int:
+    """A rule's port as a number; a name is that of a port of one of the pod's containers."""
+    assert port["protocol"] == "TCP"
+    assert "endPort" not in port
+    named = [each for box in pod["spec"]["containers"] for each in box.get("ports", [])]
+    numbers = {each.get("name"): each["containerPort"] for each in named}
+    return int(numbers.get(port["port"], port["port"]))
+
+
+def test_network_policies_let_in_requests_and_let_out_nothing(served: Served) -> None:
+    policies = served.get("networkpolicies")
+    (pod,) = served.pods()
+    assert open_ports(policies, pod, "Ingress") == {8080}
+    assert open_ports(policies, pod, "Egress") == set()
+    other = {"metadata": {"labels": {"app": "any"}}, "spec": {"containers": []}}
+    assert open_ports(policies, other, "Ingress") == set()
+    assert open_ports(policies, other, "Egress") == set()
+    assert open_ports([], pod, "Ingress") is None
+
+
+@pytest.fixture
+def canary(served: Served, tmp_path: Path) -> Iterator[Any]:
+    """A canary's pod beside the stable one, applied and deleted by the deployer."""
+    manifest = render(tmp_path, served.folder, "staging", served.workload, 1)
+    served.run(*APPLY, text=manifest)
+    served.run("rollout", "status", f"deployment/{served.name}-canary", "--timeout=120s")
+    (pod,) = served.pods("canary")
+    yield pod
+    served.run("delete", "deployment", f"{served.name}-canary")
+    until(lambda: not served.pods("canary"))
+
+
+def test_canary_answers_behind_the_service_and_is_not_counted_as_stable(
+    served: Served, canary: Any
+) -> None:
+    (stable,) = served.pods()
+    slices = served.get("endpointslices", f"--selector=kubernetes.io/service-name={served.name}")
+    ready = {
+        endpoint["targetRef"]["name"]
+        for each in slices
+        for endpoint in each["endpoints"]
+        if endpoint["conditions"]["ready"]
+    }
+    assert ready == {stable["metadata"]["name"], canary["metadata"]["name"]}
+    policies = served.get("networkpolicies")
+    assert open_ports(policies, canary, "Ingress") == {8080}
+    assert open_ports(policies, canary, "Egress") == set()
+    path = f"/api/v1/namespaces/{served.namespace}/pods/{canary['metadata']['name']}:8080/proxy"
+    assert "serving_model_info{" in served.run("get", "--raw", f"{path}/metrics")
+    assert served.get("deployment", served.name)["status"]["replicas"] == 1
+
+
+@pytest.fixture(scope="module")
+def scaled(served: Served) -> Served:
+    """The model under load, until the autoscaler has added a pod."""
+    body = {"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, 2.0]]}}
+    deadline = time.monotonic() + SCALE_SECONDS
+
+    def load(url: str) -> None:
+        with requests.Session() as session:
+            while len(served_pods()) < 2 and time.monotonic() < deadline:
+                for _ in range(100):
+                    answer = session.post(f"{url}/invocations", json=body, timeout=30)
+                    assert answer.json() == {"predictions": [5.0]}
+
+    def served_pods() -> list[Any]:
+        return cast(list[Any], served.pods())
+
+    with (
+        Kubectl(served.namespace).proxy(served.name) as base,
+        ThreadPoolExecutor() as pool,
+    ):
+        list(pool.map(load, [f"{base}/services/{served.name}:http/proxy"] * 4))
+    served.run("rollout", "status", f"deployment/{served.name}", "--timeout=120s")
+    return served
+
+
+def test_autoscaler_adds_a_pod_and_a_deploy_leaves_it(scaled: Served) -> None:
+    assert len(scaled.pods()) == 2
+    conditions = {
+        each["type"]: each["status"]
+        for each in scaled.get("hpa", scaled.name)["status"]["conditions"]
+    }
+    assert conditions["ScalingActive"] == "True"
+    scaled.run(*APPLY, text=scaled.manifest)
+    assert scaled.get("deployment", scaled.name)["spec"]["replicas"] == 2
+
+
+def test_disruption_budget_gives_up_one_pod_at_a_time(scaled: Served) -> None:
+    budget = scaled.get("pdb", scaled.name)
+    assert budget["status"]["disruptionsAllowed"] == 1
+    answers = [evict(scaled, pod["metadata"]["name"]) for pod in scaled.pods()]
+    assert answers[0] == ""
+    assert "Cannot evict pod as it would violate the pod's disruption budget" in answers[1]
+
+
+def evict(served: Served, pod: str) -> str:
+    """Ask for a pod's eviction as a node drain does; what the API server says against it."""
+    about = {"name": pod, "namespace": served.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": about}
+    path = f"/api/v1/namespaces/{served.namespace}/pods/{pod}/eviction"
+    done = subprocess.run(
+        ["kubectl", "create", "--raw", path, "-f", "-"],
+        input=json.dumps(eviction),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stderr

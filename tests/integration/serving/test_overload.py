@@ -1,0 +1,92 @@
+"""Overload and slow clients are answered, as documented in `serving/settings.py`."""
+
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("serving-processes")
+
+
+def slow(seconds: float, value: int = 1) -> bytes:
+    split = {"columns": ["sleep", "value"], "data": [[seconds, value]]}
+    return json.dumps({"dataframe_split": split}).encode()
+
+
+def raw(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """What the server says to these bytes until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    return answer
+
+
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def test_a_full_queue_is_answered_429_and_recovers(new_client: Any, start: Any) -> None:
+    port = start("slow", SERVING_QUEUE_MAX_REQUESTS="2", SERVING_BATCH_MAX_ROWS="1").port
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda i: new_client().send(port, slow(0.5, i)), range(8)))
+    statuses = sorted(reply.status for reply in replies)
+    assert statuses.count(429) >= 4
+    assert set(statuses) == {200, 429}
+    refused = next(reply for reply in replies if reply.status == 429)
+    assert refused.headers["retry-after"] == "1"
+    assert new_client().send(port, slow(0)).status == 200
+
+
+def test_what_takes_too_long_is_504_and_the_next_is_answered(client: Any, start: Any) -> None:
+    port = start("slow", SERVING_REQUEST_TIMEOUT_SECONDS="0.5").port
+    reply = client.send(port, slow(1.0))
+    assert (reply.status, reply.body) == (504, b"Request processing time exceeded limit")
+    time.sleep(0.6)  # the prediction that nobody waits for any more has to end
+    assert client.send(port, slow(0)).status == 200
+
+
+def test_bodies_are_limited_in_size_and_time(client: Any, start: Any) -> None:
+    server = start(
+        "slow",
+        SERVING_MAX_BODY_BYTES="1000",
+        SERVING_REQUEST_TIMEOUT_SECONDS="1",
+        SERVING_HEADER_TIMEOUT_SECONDS="1",
+    )
+    port = server.port
+    fits = slow(0).ljust(1000)
+    assert client.send(port, fits).status == 200
+    reply = client.send(port, fits + b" ")
+    assert (reply.status, reply.body) == (413, b"The request body is larger than 1000 bytes")
+    chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert raw(port, chunked, *[chunk] * 20, b"0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+    assert raw(port, HEAD + b"Content-Length: 10\r\n\r\n{").startswith(b"HTTP/1.1 408 ")
+    before = time.monotonic()
+    assert raw(port, HEAD) == b"", "slow headers"
+    assert raw(port) == b"", "no headers at all"
+    assert time.monotonic() - before < 10
+    expecting = HEAD + b"Content-Length: 100000\r\nExpect: 100-continue\r\n\r\n"
+    assert raw(port, expecting).startswith(b"HTTP/1.1 413 ")
+    assert client.send(port, fits).status == 200
+    assert server.process.poll() is None
+
+
+def test_an_endless_body_ends(start: Any) -> None:
+    port = start("slow", SERVING_MAX_BODY_BYTES="100000").port
+    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        deadline = time.monotonic() + 10
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            _send_until(connection, chunk, deadline)
+
+
+def _send_until(connection: socket.socket, chunk: bytes, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        connection.sendall(chunk)

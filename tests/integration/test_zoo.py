@@ -1,0 +1,223 @@
+"""Each bad model is stopped by the gate that is meant for it, and by no other. Good ones pass."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_release.errors import RefusedError
+from model_release.gates import gates
+from model_release.release import Release
+from model_release.stations.build import build
+from model_release.stations.validate import validate, verdict
+from model_release.workspace import Workspace
+from tests.zoo import animals
+from tests.zoo.animals import Trainer
+from tests.zoo.ground import write_limits
+
+Changes = Mapping[str, Mapping[str, Any]]
+SKIP = {"skip": "to see whether another gate stops it too"}
+
+
+def gate_rows(release: Release) -> dict[str, dict[str, Any]]:
+    """The report's gates by name."""
+    return {row["gate"]: row for row in release.json("validate/report.json")["gates"]}
+
+
+def assert_outcomes(release: Release, expected: Mapping[str, str]) -> None:
+    """Every gate, in order, has the expected status; else the report is shown."""
+    rows = gate_rows(release)
+    shown = "\n".join(f"{name}: {row['status']}: {row['found']}" for name, row in rows.items())
+    assert [(name, row["status"]) for name, row in rows.items()] == list(expected.items()), shown
+
+
+def stopped_by(gate: str) -> dict[str, str]:
+    """Gate → status when this gate, and only it, says no."""
+    names = list(gates())
+    at = names.index(gate)
+    expected = dict.fromkeys(names[:at], "passed") | {gate: "failed"}
+    return expected | dict.fromkeys(names[at + 1 :], "not reached")
+
+
+def all_passed(skipped: str = "") -> dict[str, str]:
+    return dict.fromkeys(gates(), "passed") | ({skipped: "skipped"} if skipped else {})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bad model, the gate that is meant for it and what its refusal names.
+
+    `alone`: with that gate skipped the model passes all others. That cannot be asked of a model
+    that cannot be loaded or asked at all.
+    """
+
+    gate: str
+    trainer: Trainer
+    names: str
+    limits: Changes = field(default_factory=dict)
+    after_good: bool = False
+    alone: bool = True
+
+
+CASES = {
+    "dependency that cannot be locked": Case(
+        "environment", animals.UNLOCKABLE, "scikit-learn==0.0.99", alone=False
+    ),
+    "missing dependency": Case("loadable", animals.UNLISTED_IMPORT, "matplotlib", alone=False),
+    "load-time exception": Case(
+        "loadable", animals.RAISES_AT_LOAD, "RuntimeError: the weights are corrupt", alone=False
+    ),
+    "exits at load": Case("loadable", animals.EXITS_AT_LOAD, "exit status 7", alone=False),
+    "hangs at load": Case(
+        "loadable",
+        animals.HANGS_AT_LOAD,
+        "did not answer in time",
+        {"loadable": {"max_seconds": 2}},
+        alone=False,
+    ),
+    "eats memory at load": Case(
+        "loadable", animals.EATS_MEMORY, "MiB", {"loadable": {"max_memory_mib": 300}}
+    ),
+    "no signature": Case("signature", animals.NO_SIGNATURE, "no signature"),
+    "changed input type": Case(
+        "signature", animals.CHANGED_TYPE, "input 'rooms' is double, was integer", after_good=True
+    ),
+    "new required column": Case(
+        "signature", animals.NEW_COLUMN, "input 'age' is newly required", after_good=True
+    ),
+    "NaN metric": Case(
+        "claimed_metrics",
+        animals.NAN_LOGGED,
+        "loss nan is not <= 1",
+        {"claimed_metrics": {"thresholds": {"loss": {"max": 1}}}},
+    ),
+    "missing metric": Case("claimed_metrics", animals.UNLOGGED, "no accuracy"),
+    "constant predictor": Case("measured_metrics", animals.constant, "f1_macro 0.444"),
+    "inflated claimed metric": Case(
+        "measured_metrics", animals.INFLATED, "accuracy claimed 0.99, measured 0.791667"
+    ),
+    "answers too many": Case(
+        "measured_metrics", animals.WRONG_LENGTH, "answered 241 (ndarray) for 240 rows", alone=False
+    ),
+    "answers NaN": Case("measured_metrics", animals.ANSWERS_NAN, "accuracy nan", alone=False),
+    "dies when asked": Case(
+        "measured_metrics", animals.DIES_WHEN_ASKED, "exit status 5", alone=False
+    ),
+    "slightly worse than the champion": Case(
+        "champion",
+        animals.SLIGHTLY_WORSE,
+        "accuracy 0.958333 against 1",
+        after_good=True,
+    ),
+    "one bad slice": Case("slices", animals.BAD_SLICE, "region=west (40 rows): accuracy 0.5"),
+    "too slow": Case("latency", animals.SLOW, "single p50 is 15"),
+    "too large": Case("latency", animals.LARGE, "size is 2.0"),
+    "answers that depend on the batch": Case(
+        "row_independence",
+        animals.BATCH_DEPENDENT,
+        "of 8 rows differ, by 1 at most",
+        {"row_independence": {"required": True}},
+    ),
+}
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Workspace) -> None:
+    case, name = CASES[title], title.replace(" ", "-")
+    write_limits(workspace.models_dir, name, case.limits)
+    if case.after_good:
+        animals.crown(name, animals.GOOD(workspace, name))
+    version = case.trainer(workspace, name)
+
+    refused = validate(workspace, name, version)
+
+    assert_outcomes(refused, stopped_by(case.gate))
+    assert case.names in gate_rows(refused)[case.gate]["found"]
+    assert (refused.state, refused.passed("validate")) == ("refused", False)
+    with pytest.raises(RefusedError, match=f"gate {case.gate} failed"):
+        verdict(refused)
+    if case.alone:
+        write_limits(workspace.models_dir, name, {**case.limits, case.gate: SKIP})
+        assert_outcomes(validate(workspace, name, version), all_passed(skipped=case.gate))
+
+
+def test_unsafe_pickle_is_named_and_never_loaded(workspace: Workspace, tmp_path: Path) -> None:
+    write_limits(workspace.models_dir, "bomb", {"serialization": {"trusted_flavors": []}})
+    version = animals.bomb(tmp_path / "exploded")(workspace, "bomb")
+
+    refused = validate(workspace, "bomb", version)
+
+    assert_outcomes(refused, stopped_by("serialization"))
+    assert "model.pkl: pickle, imports posix.system" in gate_rows(refused)["serialization"]["found"]
+    assert not (tmp_path / "exploded").exists()
+
+
+GOOD = {
+    "model from code": animals.GOOD,
+    "scikit-learn": animals.logistic_regression,
+    "prints into every stream": animals.PRINTS,
+}
+
+
+@pytest.mark.parametrize("title", GOOD)
+def test_good_model_passes_all_gates(title: str, workspace: Workspace) -> None:
+    name = title.replace(" ", "-")
+    write_limits(workspace.models_dir, name)
+    animals.crown(name, animals.GOOD(workspace, name))
+
+    release = validate(workspace, name, GOOD[title](workspace, name))
+
+    assert_outcomes(release, all_passed())
+    assert (release.state, release.passed("validate")) == ("open", True)
+    assert release.tags["release.batching"] == "true"
+    assert release.json("validate/report.json")["champion"] == "1"
+    assert "--hash=sha256:" in release.text("validate/requirements.lock")
+    cases = release.json("validate/golden.json")
+    assert [case["name"] for case in cases] == ["input example", "holdout"]
+    assert cases[0]["predictions"] == [1, 0]
+    verdict(release)
+
+
+def test_batch_dependent_model_passes_by_default_and_is_not_batched(workspace: Workspace) -> None:
+    write_limits(workspace.models_dir, "together")
+
+    release = validate(workspace, "together", animals.BATCH_DEPENDENT(workspace, "together"))
+
+    assert_outcomes(release, all_passed())
+    assert release.tags["release.batching"] == "false"
+    assert "requests will not be batched" in gate_rows(release)["row_independence"]["found"]
+
+
+def test_model_is_not_told_the_secrets_of_the_pipeline(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN"):
+        monkeypatch.setenv(variable, "zoo-secret")
+    write_limits(workspace.models_dir, "spy")
+
+    release = validate(workspace, "spy", animals.LOOKS_FOR_SECRETS(workspace, "spy"))
+
+    assert_outcomes(release, all_passed())
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "zoo-secret"
+
+
+def test_files_changed_after_validation_are_refused_by_build_and_by_integrity(
+    workspace: Workspace,
+) -> None:
+    write_limits(workspace.models_dir, "tampered")
+    version = animals.GOOD(workspace, "tampered")
+    release = validate(workspace, "tampered", version)
+    assert_outcomes(release, all_passed())
+
+    animals.tamper("tampered", version)
+
+    with pytest.raises(RefusedError, match="gate integrity; expected digest sha256:"):
+        build(workspace, release)
+    assert not (workspace.home / "contexts" / release.id).exists()
+    again = validate(workspace, "tampered", version)
+    assert_outcomes(again, stopped_by("integrity"))
+    assert gate_rows(again)["integrity"]["found"] == f"digest {again.digest}"
+    assert again.digest != release.digest

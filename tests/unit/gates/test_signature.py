@@ -1,0 +1,75 @@
+"""Signature: present, and no client of the champion is broken unless that is declared."""
+
+import dataclasses
+
+import pytest
+
+from model_release.evidence import Field, Interface, Interfaces
+from model_release.gates.signature import Limits, judge
+
+CHAMPION = Interface(
+    "4",
+    inputs=(Field("age", "long"), Field("city", "string", required=False)),
+    outputs=(Field("", "double"),),
+    params=(Field("threshold", "double", required=False),),
+    has_input_example=True,
+)
+SAME = dataclasses.replace(CHAMPION, version="5")
+
+
+def test_passes_alone_and_beside_a_champion_of_the_same_interface() -> None:
+    alone = judge(Interfaces(SAME, None), Limits())
+    beside = judge(Interfaces(SAME, CHAMPION), Limits())
+    assert (alone.status, beside.status) == ("passed", "passed")
+    assert beside.required == "signature and input example, compatible with version 4"
+    assert beside.found == "2 inputs, 1 outputs"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [({"inputs": None}, "no signature"), ({"has_input_example": False}, "no input example")],
+)
+def test_needs_a_signature_and_an_example(change: dict[str, object], found: str) -> None:
+    lacking = dataclasses.replace(SAME, **change)  # type: ignore[arg-type]
+    outcome = judge(Interfaces(lacking, None), Limits(breaking_versions=(5,)))
+    assert (outcome.status, outcome.found) == ("failed", found)
+
+
+BREAKING = [
+    ({"inputs": (*SAME.inputs, Field("zip", "string"))}, "input 'zip' is newly required"),
+    ({"inputs": (Field("age", "long"), Field("city", "string"))}, "input 'city' is newly required"),
+    ({"inputs": (Field("age", "double"),)}, "input 'age' is double, was long"),
+    ({"outputs": (Field("", "long"),)}, "output is long, was double"),
+    ({"outputs": (Field("p", "double"),)}, "output is p double, was double"),
+    ({"outputs": None}, "output is not described, was double"),
+    ({"params": (Field("threshold", "long", False),)}, "param 'threshold' is long, was double"),
+]
+
+
+@pytest.mark.parametrize(("change", "found"), BREAKING)
+def test_what_breaks_a_client_fails_unless_declared(change: dict[str, object], found: str) -> None:
+    breaking = Interfaces(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
+    outcome = judge(breaking, Limits(breaking_versions=(4, 55)))
+    assert (outcome.status, outcome.found) == ("failed", found)
+    assert "breaking_versions: [5]" in outcome.next_step
+    declared = judge(breaking, Limits(breaking_versions=(5,)))
+    assert (declared.status, declared.found) == ("passed", f"declared breaking: {found}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": (*SAME.inputs, Field("zip", "string", required=False))},
+        {"inputs": (Field("age", "long", required=False),)},
+        {"params": (*SAME.params, Field("top", "long", required=False))},
+        {"params": ()},
+    ],
+)
+def test_what_breaks_no_client_passes(change: dict[str, object]) -> None:
+    evidence = Interfaces(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
+    assert judge(evidence, Limits()).status == "passed"
+
+
+def test_a_champion_without_a_signature_promises_nothing() -> None:
+    silent = Interface("1", inputs=None, outputs=None)
+    assert judge(Interfaces(SAME, silent), Limits()).status == "passed"
