@@ -92,6 +92,22 @@ def add_deploy_options(options: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_options(options: argparse.ArgumentParser) -> None:
+    """Add where images go and what they stand on."""
+    add_env(
+        options,
+        "--image-registry",
+        "IMAGE_REGISTRY",
+        "host and path of the image, such as ghcr.io/owner",
+    )
+    add_env(
+        options,
+        "--base-image",
+        "BASE_IMAGE",
+        "base, best by digest; python:3.x-slim-bookworm if not given",
+    )
+
+
 def release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
     """The newest release of the version that the options name (the newest version if none)."""
     from model_release.release import started

@@ -1,5 +1,6 @@
 """A model version that is measured, and its process. What it does wrong becomes its `problem`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,17 @@ class Contestant:
         except ValueError as error:
             self.problem = f"the model's process answered nonsense: {error}"
             return Load(problem=self.problem)
+
+    def lacks_a_module(self) -> bool:
+        """Whether it does not load, or answer its own input example, for want of a module."""
+        problem = self.problem
+        example = self.candidate.path / "serving_input_example.json"
+        if not problem and example.is_file():
+            try:
+                self.ask("golden", {"requests": [json.loads(example.read_text("utf-8"))]})
+            except (ModelError, ValueError) as error:
+                problem = str(error)
+        return "ModuleNotFoundError" in problem or "ImportError" in problem
 
     def take_answers(self, rows: int) -> None:
         """Keep the answers to the batch of `rows` rows that was sent last."""

@@ -45,13 +45,15 @@ class LockError(RefusedError):
 class Lock:
     """A requirements file with every package pinned by version and hash.
 
-    `python` is the interpreter's minor version ("3.11"), `packages` their number.
+    `python` is the interpreter's minor version ("3.11"), `packages` their number; `skinny` says
+    that mlflow-skinny stands in it for mlflow.
     """
 
     path: Path
     sha256: str
     packages: int
     python: str
+    skinny: bool = False
 
 
 def without_secrets(home: Path) -> dict[str, str]:
@@ -86,10 +88,19 @@ def python_version(model_dir: Path) -> str:
     return version
 
 
-def lock(model_dir: Path, serving_requirements: Path, limits: Limits, home: Path) -> Lock:
+def lock(
+    model_dir: Path,
+    serving_requirements: Path,
+    limits: Limits,
+    home: Path,
+    *,
+    skinny: bool = False,
+) -> Lock:
     """Pin what the model and the server need, by hash, for the model's Python on this platform.
 
     The same requirements give the same lock: it is kept under `home/locks` and not resolved again.
+    With `skinny`, mlflow-skinny takes the place of mlflow where the requirements allow it: whether
+    the model works with it is for the caller to find out.
 
     Raises:
         LockError: the requirements cannot be read, are refused or cannot be resolved.
@@ -98,18 +109,33 @@ def lock(model_dir: Path, serving_requirements: Path, limits: Limits, home: Path
     python = ".".join(python_version(model_dir).split(".")[:2])
     builds = "allowed" if limits.allow_source_builds else "refused"
     header = f"# Python {python} on {sys.platform}-{platform.machine()}; source builds {builds}\n"
-    inputs = [header, *_requirements(model_dir), serving_requirements.read_text("utf-8")]
+    requirements, *constraints = _requirements(model_dir)
+    slimmed = _with_skinny(requirements) if skinny else requirements
+    if slimmed != requirements:
+        header = f"{header.rstrip()}; mlflow-skinny for mlflow\n"
+    inputs = [header, slimmed, *constraints, serving_requirements.read_text("utf-8")]
     name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     path = home / "locks" / f"{name[:32]}.txt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.stem}-{os.getpid()}.tmp")
-        _compile(model_dir, serving_requirements, limits, python, unfinished)
+        _compile(model_dir, slimmed, serving_requirements, limits, python, unfinished)
         unfinished.write_text(header + unfinished.read_text("utf-8"), "utf-8")
         unfinished.replace(path)
     text = path.read_text("utf-8")
     packages = len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
-    return Lock(path, file_sha256(path), packages, python)
+    return Lock(path, file_sha256(path), packages, python, slimmed != requirements)
+
+
+def _with_skinny(requirements: str) -> str:
+    """Write mlflow-skinny for a pinned mlflow; else the text as it is.
+
+    Skinny does not bring numpy and pandas: the model has to require them itself.
+    """
+    named = set(re.findall(r"^(numpy|pandas)\b", requirements, re.MULTILINE))
+    if named != {"numpy", "pandas"}:
+        return requirements
+    return re.sub(r"^mlflow(?===)", "mlflow-skinny", requirements, flags=re.MULTILINE)
 
 
 def _requirements(model_dir: Path) -> Iterator[str]:
@@ -138,15 +164,21 @@ def _requirements(model_dir: Path) -> Iterator[str]:
 
 
 def _compile(
-    model_dir: Path, serving_requirements: Path, limits: Limits, python: str, output: Path
+    model_dir: Path,
+    requirements: str,
+    serving_requirements: Path,
+    limits: Limits,
+    python: str,
+    output: Path,
 ) -> None:
     options = [] if limits.allow_source_builds else ["--no-build"]
     command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
     command += ["--python-version", python, *options, "--output-file", str(output.resolve())]
-    command += ["requirements.txt", str(serving_requirements.resolve())]
+    command += ["-", str(serving_requirements.resolve())]
     _uv(
         command,
         cwd=model_dir,
+        given=requirements,
         seconds=limits.timeout_seconds,
         what="the model's requirements cannot be locked",
         next_step="mend requirements.txt and log the model again, or see whether the index answers",
@@ -203,8 +235,16 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
     )
 
 
-def _uv(command: Sequence[str], *, cwd: Path, seconds: float, what: str, next_step: str) -> None:
-    """Run uv with the environment that it may see; its complaint becomes `found`."""
+def _uv(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    seconds: float,
+    what: str,
+    next_step: str,
+    given: str = "",
+) -> None:
+    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`."""
     kept = KEPT | KEPT_BY_UV
     environment = {
         name: value
@@ -216,7 +256,7 @@ def _uv(command: Sequence[str], *, cwd: Path, seconds: float, what: str, next_st
             [find_uv_bin(), "--no-config", *command],
             cwd=cwd,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             errors="replace",

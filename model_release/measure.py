@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from model_release import ROOT, environment, serialization
@@ -103,12 +102,7 @@ class Collector:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for contestant in self._contestants:
             contestant.close()
 
@@ -168,19 +162,29 @@ class Collector:
             logged = environment.python_version(self._challenger.candidate.path)
             if not f"{logged}.".startswith(f"{limits.python}."):
                 return Environment(logged, limits.python)
-            lock = self._locked(self._challenger.candidate)
-            python = environment.install(lock.path, lock.python, self._home, limits.timeout_seconds)
+            try:
+                lock = self._start_challenger(skinny=True)
+            except LockError:
+                lock = self._start_challenger(skinny=False)
         except LockError as error:
             return Environment(logged, limits.python, problem=str(error))
-        self._lock, self._python = lock, python
-        self._challenger.start(python)
         self._start_champion()
         seconds = time.monotonic() - started
         return Environment(logged, limits.python, lock.packages, lock.sha256, seconds)
 
-    def _locked(self, candidate: Candidate) -> Lock:
-        limits = self._config.gates.environment
-        return environment.lock(candidate.path, self._serving_requirements, limits, self._home)
+    def _start_challenger(self, *, skinny: bool) -> Lock:
+        """Lock, install, and start its process, which imports mlflow."""
+        lock = self._locked(self._challenger.candidate, skinny=skinny)
+        seconds = self._config.gates.environment.timeout_seconds
+        python = environment.install(lock.path, lock.python, self._home, seconds)
+        self._lock, self._python = lock, python
+        self._challenger.close()
+        self._challenger.start(python)
+        return lock
+
+    def _locked(self, candidate: Candidate, *, skinny: bool = False) -> Lock:
+        limits, needed = self._config.gates.environment, self._serving_requirements
+        return environment.lock(candidate.path, needed, limits, self._home, skinny=skinny)
 
     def _start_champion(self) -> None:
         """Start the champion in the environment of its own release, where it is to be scored."""
@@ -202,7 +206,15 @@ class Collector:
             contestant.receive(START_SECONDS)
             contestant.send("load", {"path": str(contestant.candidate.path)})
         challenger, *_ = [contestant.loaded(seconds) for contestant in self._contestants]
-        return challenger
+        if self._lock is None or not self._lock.skinny or not self._challenger.lacks_a_module():
+            return challenger
+        try:
+            self._start_challenger(skinny=False)
+        except LockError as error:
+            return Load(problem=str(error))
+        self._challenger.receive(START_SECONDS)
+        self._challenger.send("load", {"path": str(self._challenger.candidate.path)})
+        return self._challenger.loaded(seconds)
 
     def _interfaces(self) -> Interfaces:
         challenger, *champion = [
@@ -224,13 +236,8 @@ class Collector:
         spec, slices = self._config.holdout, self._config.gates.slices
         if spec is None:
             return None
-        return open_holdout(
-            spec,
-            self._root,
-            self._fetch_artifact,
-            self._home / "holdouts",
-            () if slices.skip else slices.columns,
-        )
+        columns, cache = () if slices.skip else slices.columns, self._home / "holdouts"
+        return open_holdout(spec, self._root, self._fetch_artifact, cache, columns)
 
     @property
     def _columns(self) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from model_release.locks import file_lock
 from model_release.release import Release
 from model_release.report import Report, Table
 from model_release.stations.approve import Approval
-from model_release.stations.build import build
+from model_release.stations.build import Context, build
 from model_release.stations.deploy import deploy
+from model_release.stations.image import Wanted, build_image
 from model_release.stations.promote import CHAMPION, promote
 from model_release.stations.smoke import smoke_test
 from model_release.stations.validate import validate, verdict
@@ -40,9 +41,16 @@ class Times:
 
 
 def run_release(
-    workspace: Workspace, model: str, version: str | None, target: Target, approval: Approval
+    workspace: Workspace,
+    model: str,
+    version: str | None,
+    target: Target,
+    approval: Approval,
+    wanted: Wanted,
 ) -> Report:
     """Take a model version (the newest when None) from the registry to champion.
+
+    `wanted` says where its image goes, for a target that runs images.
 
     Raises:
         ReleaseError: whatever stopped it; what was released before is as it was.
@@ -51,7 +59,7 @@ def run_release(
     times = Times()
     with file_lock(workspace.home / "road" / f"{model}.lock", f"a release of {model}"):
         release = times.of("validate", lambda: _validated(workspace, model, number))
-        release, context = times.of("build", lambda: build(workspace, release))
+        release, context = times.of("build", lambda: _built(workspace, release, target, wanted))
         release, _ = times.of(
             "deploy to staging", lambda: deploy(workspace, release, "staging", target, approval)
         )
@@ -64,6 +72,16 @@ def run_release(
         workspace.progress.station("promote", f"{model} {number} becomes champion")
         release = times.of("promote", lambda: promote(release, target))
     return _report(release, production, times.seconds, context.path)
+
+
+def _built(
+    workspace: Workspace, release: Release, target: Target, wanted: Wanted
+) -> tuple[Release, Context]:
+    """The context, and the image where the target runs one."""
+    release, context = build(workspace, release)
+    if target.runs_images:
+        release, _ = build_image(workspace, release, context, wanted)
+    return release, context
 
 
 def _validated(workspace: Workspace, model: str, version: str) -> Release:

@@ -36,6 +36,7 @@ DATA_SUFFIXES = {
 """Binary formats whose readers run no code; a pickle by such a name is found all the same."""
 
 CODE_SUFFIXES = {".so", ".pyc", ".pyd", ".dll", ".dylib", ".exe"}
+"""Compiled code: only a trusted flavor lets it through, as MLflow logs `.pyc` files beside `.py`."""
 
 
 def scan(model_dir: Path) -> Serialization:
@@ -102,7 +103,7 @@ def _plain(name: str, file: BinaryIO, head: bytes, *, joblib: bool) -> Iterator[
         yield _python(name, file.read())
         return
     if suffix in CODE_SUFFIXES:
-        yield SerializedFile(name, "unknown", problem="compiled code")
+        yield SerializedFile(name, "unknown")
         return
     found = find_names(file, joblib=joblib)
     if found.calls or not found.problem or head.startswith(b"\x80"):

@@ -1,6 +1,7 @@
 """What serves what, held against the champion of the registry."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
 from model_release.registry import Registry
 from model_release.report import Report, Table
@@ -12,10 +13,10 @@ COLUMNS = (
     "model",
     "version",
     "champion",
-    "state",
+    "replicas",
     "digest",
     "release",
-    "since",
+    "age",
     "url",
 )
 
@@ -57,11 +58,21 @@ def _row(run: Running, champion: str | None) -> tuple[str, ...]:
         run.model,
         run.version,
         champion or "none",
-        "serving" if run.replicas else "down",
+        str(run.replicas) if run.replicas else "down",
         run.digest.removeprefix("sha256:")[:12],
         run.release[:8],
+        age(datetime.now(UTC) - run.since),
         run.url,
     )
+
+
+def age(passed: timedelta) -> str:
+    """A time in its largest unit, as kubectl shows it: 45s, 12m, 3h, 20d."""
+    seconds = max(0, int(passed.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 def _data(run: Running, champion: str | None) -> dict[str, object]:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from model_release import confined
 from model_release.environment import without_secrets
 from model_release.errors import ReleaseError
 from model_release.model_process.frames import Array, Frame, FrameError, pack, read
@@ -51,7 +51,7 @@ class ModelProcess:
         self._printed = b""
         self._failed: ModelError | None = None
         self._process = subprocess.Popen(
-            [str(python), "-I", "-B", str(Path(__file__).parent)],
+            [str(python), "-I", "-B", confined.__file__, str(Path(__file__).parent)],
             cwd=self._home,
             env=without_secrets(self._home),
             stdin=subprocess.PIPE,
@@ -68,12 +68,7 @@ class ModelProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

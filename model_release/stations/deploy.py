@@ -1,9 +1,12 @@
 """Deploy: a built release serves in an environment of a target, or everything is as before."""
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from model_release import environment as environments
+from model_release import image, signing
 from model_release.answers import Tolerances
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
@@ -76,22 +79,35 @@ def prepared(workspace: Workspace, release: Release, target: Target) -> Deployme
         tolerances=Tolerances(limits.rtol, limits.atol),
     )
     if target.runs_images:
-        return replace(deployment, image=_image(release))
+        return replace(deployment, image=_image(workspace, release))
     context, python = _context(workspace, release)
     return replace(deployment, context=context, python=python)
 
 
-def _image(release: Release) -> str:
-    """Reference of the release's image, by digest."""
-    image = release.tags.get("release.image", "")
-    if not image:
+def _image(workspace: Workspace, release: Release) -> str:
+    """Reference of the release's image by digest: it is in its registry, and signed as asked for.
+
+    The cluster pulls by this digest, so what is found here is what will run.
+    """
+    reference = release.tags.get("release.image", "")
+    if not reference:
         raise UsageError(
             f"image of release {release.id[:8]}",
             expected="one that was built and pushed",
             found="none",
             next_step=f"{_command('build', release)} --push",
         )
-    return image if "@" in image else f"{image}@{release.tags['release.image_digest']}"
+    signing.Signing.from_environment(os.environ).verify(reference, release.id)
+    if not shutil.which("docker"):
+        workspace.progress.step("no docker here: whether the registry has it, the cluster will say")
+    elif not image.pushed(reference):
+        raise UsageError(
+            f"image {reference}",
+            expected="to be in its registry",
+            found="not there",
+            next_step=f"{_command('build', release)} --push",
+        )
+    return reference
 
 
 def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:

@@ -31,6 +31,7 @@ class Deployment:
         image: reference by digest, `host/path@sha256:…`; for a target that starts containers.
         cases: golden cases, for a target that replays them while two versions serve.
         tolerances: for the numbers in their predictions.
+        proven: whether it has served production before: a rollback, which waits for no canary.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Deployment:
     image: str = ""
     cases: Sequence[Case] = ()
     tolerances: Tolerances = field(default_factory=Tolerances)
+    proven: bool = False
 
     @property
     def identity(self) -> Identity:

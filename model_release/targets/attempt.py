@@ -1,6 +1,7 @@
 """One attempt to deploy a release at a site: canary, rollout, bake; or everything as before."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.diagnostics import causes, diagnose
 from model_release.targets.kubectl import Kubectl
 from model_release.targets.lease import Lease
-from model_release.targets.rollout import CANARY, STABLE, Pod, follow, pods
+from model_release.targets.rollout import CANARY, STABLE, Pod, follow, look
 from model_release.targets.site import Good, Site, minimum
 from model_release.targets.trial import Trial, check_pods, comparison_table, verify_pods
 
@@ -59,7 +60,7 @@ class Attempt:
             DetailedError: it failed; where production is as before, that was seen and is said.
         """
         try:
-            if self.site.environment == "production":
+            if self.site.environment == "production" and not self.deployment.proven:
                 self._try_canary()
             self._roll()
         except ReleaseError as error:
@@ -79,7 +80,6 @@ class Attempt:
             return
         self._start_canary(stable.wanted)
         trial = Trial(
-            self.site.kubectl,
             self.site.slug,
             self.base,
             self.deployment,
@@ -126,23 +126,25 @@ class Attempt:
         check_pods(self.base, members, self.deployment.identity)
         self.progress(f"{len(members)} pods answer as {self.deployment.identity}; smoke suite")
         self.verify(f"{self.base}/services/{site.slug}:http/proxy")
-        if site.environment == "production" and self.good is not None:
+        watched = site.environment == "production" and self.good is not None
+        if watched and not self.deployment.proven:
             self._bake()
         self.lease.check()
         site.commit(Good(self.manifest, self.deployment.identity))
         site.remove_canary()
-        site.remove_others(self.manifest)
+        if self.good:
+            site.remove_others(self.good.manifest, self.manifest)
 
     def _bake(self) -> None:
         """Watch the new pods for a while: one that restarts or is not ready ends the deploy."""
         seconds = self.settings.canary.bake_seconds
         self.progress(f"watching the new pods for {seconds:g} s")
         deadline = time.monotonic() + seconds
-        begun = {pod.uid: pod.restarts for pod in pods(self.site.kubectl, self.site.slug, STABLE)}
+        begun = {pod.uid: pod.restarts for pod in self._stable_pods()}
         while time.monotonic() < deadline:
             self.lease.check()
             time.sleep(min(WATCH_SECONDS, max(0.0, deadline - time.monotonic())))
-            for pod in pods(self.site.kubectl, self.site.slug, STABLE):
+            for pod in self._stable_pods():
                 if pod.trouble or pod.restarts > begun.get(pod.uid, 0):
                     raise OutsideError(
                         f"pod {pod.name} during the bake time",
@@ -150,6 +152,9 @@ class Attempt:
                         found=pod.trouble or f"{pod.restarts} restarts",
                         next_step="read its last log lines in the report",
                     )
+
+    def _stable_pods(self) -> Sequence[Pod]:
+        return look(self.site.kubectl, self.site.slug).pods[STABLE]
 
     def _follow(self, track: str) -> list[Pod]:
         seconds = self.settings.start_seconds + SPARE_SECONDS
@@ -183,7 +188,7 @@ class Attempt:
         Raises:
             ReleaseError: it is not as before.
         """
-        self.lease.check()
+        self.lease.check(PATIENCE_SECONDS)
         site = Site(kubectl, self.site.k8s, self.site.environment, self.site.model)
         environment, good = site.environment, self.good
         if good is None:
@@ -194,6 +199,7 @@ class Attempt:
         if found is None or found.identity != good.identity or not found.complete:
             self.progress(f"putting back {good.identity}")
             kubectl.apply(good.manifest)
+            site.remove_others(self.manifest, good.manifest)
         members = follow(kubectl, site.slug, STABLE, PUT_BACK_SECONDS, self.progress)
         check_pods(self.base, members, good.identity)
         return f"{environment} is as before: {len(members)} pods answer as {good.identity}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from model_release.report import Table
 from model_release.targets.kubectl import Kubectl, KubectlError
-from model_release.targets.rollout import CANARY, STABLE, Pod, pods
+from model_release.targets.rollout import CANARY, STABLE, Pod, look
 
 EVENTS = 20
 LOG_LINES = 15
@@ -20,7 +20,8 @@ def diagnose(kubectl: Kubectl, slug: str, since: str) -> list[Table]:
     members: list[Pod] = []
     tables = []
     try:
-        members = pods(kubectl, slug, STABLE) + pods(kubectl, slug, CANARY)
+        seen = look(kubectl, slug)
+        members = [*seen.pods[STABLE], *seen.pods[CANARY]]
         tables.append(_pod_table(members))
         tables.append(_event_table(kubectl, slug, since))
         unwell = [pod for pod in members if pod.trouble or pod.restarts or not pod.ready]
@@ -33,10 +34,10 @@ def diagnose(kubectl: Kubectl, slug: str, since: str) -> list[Table]:
 def causes(kubectl: Kubectl, slug: str) -> list[str]:
     """What pods of the model say about why they do not serve, canary first; empty if nothing."""
     try:
-        found = pods(kubectl, slug, CANARY) + pods(kubectl, slug, STABLE)
+        seen = look(kubectl, slug)
     except KubectlError:
         return []
-    return [pod.trouble for pod in found if pod.trouble]
+    return [pod.trouble for pod in (*seen.pods[CANARY], *seen.pods[STABLE]) if pod.trouble]
 
 
 def _pod_table(members: Sequence[Pod]) -> Table:

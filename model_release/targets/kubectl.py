@@ -123,13 +123,13 @@ class Kubectl:
 
     @contextmanager
     def proxy(self, name: str) -> Iterator[str]:
-        """A local base URL of the API server that lets through only the model's Service and pods.
+        """A local base URL of the API server, for nothing but the model's Service and pods.
 
         Args:
             name: the model's slug; its pods' names begin with it.
         """
         base = f"/api/v1/namespaces/{re.escape(self.namespace)}"
-        paths = rf"^{base}/(pods/{name}-[a-z0-9-]+:[0-9]+|services/{name}:http)/proxy/"
+        paths = rf"^{base}/((pods/{name}-[a-z0-9-]+:[0-9]+|services/{name}:http)/proxy/|pods$)"
         command = [*self._command(), "proxy", "--port=0", f"--accept-paths={paths}"]
         process = subprocess.Popen(
             command,

@@ -21,7 +21,7 @@ from model_release.targets import Deployment, Progress, Running, Verify
 from model_release.targets.attempt import Attempt
 from model_release.targets.kubectl import Kubectl
 from model_release.targets.lease import hold
-from model_release.targets.rollout import CANARY, STABLE, TRACK, read_state
+from model_release.targets.rollout import CANARY, STABLE, look, read_state
 from model_release.targets.site import Good, Site
 
 ENVIRONMENTS = ("staging", "production")
@@ -90,10 +90,12 @@ class KubernetesTarget:
         found = []
         for name in ENVIRONMENTS if environment is None else (environment,):
             kubectl = self._kubectl(name)
-            selector = f"--selector={manifests.COMPONENT},{TRACK}={STABLE}"
+            selector = f"--selector={manifests.COMPONENT},{manifests.TRACK}={STABLE}"
             for each in kubectl.json("get", "deployments", selector)["items"]:
-                if manifests.identity(each["metadata"].get("annotations", {})):
-                    found.append(_running(name, each))
+                identity = manifests.identity(each["metadata"].get("annotations", {}))
+                if identity:
+                    host = self.settings(identity.model).host if name == "production" else None
+                    found.append(_running(name, each, host))
         return sorted(found, key=lambda run: (run.environment, run.model))
 
     @contextmanager
@@ -149,13 +151,9 @@ class KubernetesTarget:
         """Whether that is what was last good, and serves, alone."""
         if good != wanted:
             return False
-        stable = site.state()
-        return bool(
-            stable
-            and stable.complete
-            and stable.identity == wanted.identity
-            and site.state(CANARY) is None
-        )
+        found = look(site.kubectl, site.slug).deployments
+        stable = found.get(STABLE)
+        return bool(stable and stable.complete and CANARY not in found)
 
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:
@@ -173,17 +171,20 @@ def summary(diff: str) -> str:
     name = ""
     for line in diff.splitlines():
         if line.startswith("diff "):
-            name = line.rpartition("/")[2].split(".", 2)[-1]
+            *_, kind, _, object_name = line.rpartition("/")[2].split(".")
+            name = f"{kind} {object_name}"
         elif line[:1] in "+-" and line[:3] not in ("+++", "---"):
             counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{name} ({count} lines)" for name, count in counts.items()) or "none"
+    told = (f"{name} ({count} line{'s'[: count > 1]})" for name, count in counts.items())
+    return ", ".join(told) or "none"
 
 
 def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
     return Workload(deployment.identity, deployment.image, settings)
 
 
-def _running(environment: str, deployment: Any) -> Running:
+def _running(environment: str, deployment: Any, host: str | None) -> Running:
+    """What a Deployment runs; its address is public where the model has a host."""
     found, metadata = read_state(deployment), deployment["metadata"]
     return Running(
         environment=environment,
@@ -191,7 +192,7 @@ def _running(environment: str, deployment: Any) -> Running:
         version=found.identity.version,
         digest=found.identity.digest,
         release=found.identity.release,
-        url=f"http://{metadata['name']}.{metadata['namespace']}.svc",
+        url=f"https://{host}" if host else f"http://{metadata['name']}.{metadata['namespace']}.svc",
         replicas=found.available,
         since=datetime.fromisoformat(found.since),
     )

@@ -40,10 +40,13 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self.lost = False
 
-    def check(self) -> None:
-        """Raise OutsideError if another deploy may hold it by now."""
+    def check(self, patience: float = 0.0) -> None:
+        """Raise OutsideError if another deploy may hold it by now.
+
+        `patience` is how many seconds an API server that is away is waited for.
+        """
         if not self.lost and time.monotonic() - self._renewed > DURATION_SECONDS:
-            self._renew()
+            self._renew(patience)
         if self.lost:
             raise OutsideError(
                 f"lease {self._name}",
@@ -62,7 +65,7 @@ class Lease:
         self._thread.join()
         if not self.lost:
             try:
-                self._replace({"holderIdentity": "", "leaseDurationSeconds": 1})
+                self._replace({"holderIdentity": "", "leaseDurationSeconds": 1}, 0.0)
             except KubectlError:
                 return
 
@@ -73,10 +76,10 @@ class Lease:
             except KubectlError:  # tried again; `check` finds out before anything is changed
                 continue
 
-    def _renew(self) -> None:
+    def _renew(self, patience: float = 0.0) -> None:
         with self._lock:
             try:
-                self._replace({"renewTime": _now()})
+                self._replace({"renewTime": _now()}, patience)
             except UnreachableError:
                 raise
             except KubectlError as error:
@@ -86,10 +89,10 @@ class Lease:
                 raise
             self._renewed = time.monotonic()
 
-    def _replace(self, change: dict[str, object]) -> None:
+    def _replace(self, change: dict[str, object], patience: float) -> None:
         self._document["spec"] |= change
         text = json.dumps(self._document)
-        self._document = self._kubectl.patient(0).json("replace", "-f", "-", text=text)
+        self._document = self._kubectl.patient(patience).json("replace", "-f", "-", text=text)
 
 
 @contextmanager
@@ -120,7 +123,7 @@ def _acquire(
     kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Callable[[str], None]
 ) -> Any:
     deadline = time.monotonic() + wait_seconds
-    seen, seen_at = "", time.monotonic()
+    seen, seen_at, waited_for = "", time.monotonic(), ""
     while True:
         found = kubectl.find("lease", name)
         if found and found["metadata"]["resourceVersion"] != seen:
@@ -138,9 +141,9 @@ def _acquire(
                 found=f"{holder}, last seen {found['spec']['renewTime']}",
                 next_step="wait for that deploy and run again",
             )
-        if seen_at > deadline - wait_seconds and seen:
+        if holder != waited_for:
+            waited_for = holder
             progress(f"waiting for {holder}")
-            seen_at = min(seen_at, time.monotonic())
         time.sleep(POLL_SECONDS)
 
 

@@ -1,11 +1,12 @@
 """What a Deployment and its pods say about a rollout, and waiting for its end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from model_release.errors import OutsideError
+from model_release.manifests import ANNOTATION, NAME, TRACK
 from model_release.smoke import Identity
 from model_release.targets.kubectl import Kubectl
 
@@ -13,11 +14,6 @@ POLL_SECONDS = 0.5
 UNSCHEDULABLE_SECONDS = 20.0
 """How long a pod may find no node: an autoscaler of nodes needs more, a small cluster less."""
 
-FACTS = "model-release/"
-"""Prefix of the annotations that tell which release a Deployment or pod is of."""
-
-NAME = "app.kubernetes.io/name"
-TRACK = "model-release/track"
 STABLE, CANARY = "stable", "canary"
 IMAGE_REASONS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -57,18 +53,27 @@ def deployment_name(slug: str, track: str) -> str:
     return slug if track == STABLE else f"{slug}-{track}"
 
 
-def pods(kubectl: Kubectl, slug: str, track: str) -> list[Pod]:
-    """The pods of a model's stable or canary Deployment, oldest first."""
-    selector = f"--selector={NAME}={slug},{TRACK}={track}"
-    found = kubectl.json("get", "pods", selector)["items"]
-    found.sort(key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
-    return [read_pod(each) for each in found]
+@dataclass(frozen=True)
+class Snapshot:
+    """A model's Deployments and pods at one moment, by track; pods oldest first."""
+
+    deployments: Mapping[str, State]
+    pods: Mapping[str, Sequence[Pod]]
 
 
-def state(kubectl: Kubectl, name: str) -> State | None:
-    """The Deployment `name`; None where there is none."""
-    found = kubectl.find("deployment", name)
-    return read_state(found) if found else None
+def look(kubectl: Kubectl, slug: str) -> Snapshot:
+    """Read both tracks of a model by one call."""
+    found = kubectl.json("get", "deployments,pods", f"--selector={NAME}={slug}")["items"]
+    found.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+    tracks: dict[str, list[Pod]] = {STABLE: [], CANARY: []}
+    states = {}
+    for each in found:
+        track = each["metadata"]["labels"].get(TRACK, "")
+        if each["kind"] == "Deployment":
+            states[track] = read_state(each)
+        elif track in tracks:
+            tracks[track].append(read_pod(each))
+    return Snapshot(states, tracks)
 
 
 def follow(
@@ -90,11 +95,17 @@ def follow(
     deadline = time.monotonic() + seconds
     told = ""
     while True:
-        found = state(kubectl, name)
+        seen = look(kubectl, slug)
+        found = seen.deployments.get(track)
         if found is None:
-            raise OutsideError(f"deployment {name}", expected="to exist", found="none")
-        members = pods(kubectl, slug, track)
-        ours = [pod for pod in members if pod.release == found.identity.release and not pod.ending]
+            raise OutsideError(
+                f"deployment {name}",
+                expected="to exist",
+                found="none",
+                next_step="somebody deleted it: release again",
+            )
+        release = found.identity.release
+        ours = [pod for pod in seen.pods[track] if pod.release == release and not pod.ending]
         if found.complete and len([pod for pod in ours if pod.ready]) >= found.wanted:
             return [pod for pod in ours if pod.ready]
         trouble = found.trouble or next((pod.trouble for pod in ours if pod.trouble), "")
@@ -107,16 +118,6 @@ def follow(
             progress(line)
             told = line
         time.sleep(POLL_SECONDS)
-
-
-def gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> bool:
-    """Wait until no pod of a track is left; false if that does not happen in `seconds`."""
-    deadline = time.monotonic() + seconds
-    while pods(kubectl, slug, track):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
 
 
 def read_pod(pod: Any) -> Pod:
@@ -134,7 +135,7 @@ def read_pod(pod: Any) -> Pod:
         node=pod["spec"].get("nodeName", ""),
         waits_for=_waits_for(conditions, containers),
         trouble=_pod_trouble(metadata, conditions, containers),
-        release=metadata.get("annotations", {}).get(f"{FACTS}release", ""),
+        release=metadata.get("annotations", {}).get(f"{ANNOTATION}release", ""),
     )
 
 
@@ -151,7 +152,10 @@ def read_state(deployment: Any) -> State:
     facts = metadata.get("annotations", {})
     return State(
         identity=Identity(
-            *(facts.get(FACTS + name, "") for name in ("model", "version", "digest", "release"))
+            *(
+                facts.get(ANNOTATION + name, "")
+                for name in ("model", "version", "digest", "release")
+            )
         ),
         wanted=wanted,
         updated=updated if observed else 0,

@@ -15,7 +15,7 @@ from model_release.manifests import Workload
 from model_release.slug import slug
 from model_release.smoke import Identity
 from model_release.targets.kubectl import FIELD_MANAGER, Kubectl
-from model_release.targets.rollout import CANARY, STABLE, State, deployment_name, state
+from model_release.targets.rollout import CANARY, STABLE, State, deployment_name, look
 
 MANAGED = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,ingress"
@@ -122,7 +122,7 @@ class Site:
 
     def state(self, track: str = STABLE) -> State | None:
         """The Deployment of a track; None where there is none."""
-        return state(self.kubectl, deployment_name(self.slug, track))
+        return look(self.kubectl, self.slug).deployments.get(track)
 
     def check_owner(self) -> None:
         """Raise RefusedError if the model's Deployment is nobody's that this software knows."""
@@ -141,12 +141,11 @@ class Site:
         name = deployment_name(self.slug, CANARY)
         self.kubectl.run("delete", "deployment", name, "--ignore-not-found", "--wait=false")
 
-    def remove_others(self, manifest: str) -> None:
-        """Delete what an earlier release had and these manifests have not, such as an Ingress."""
-        wanted = _names(manifest)
-        for kind in ("ingress", "poddisruptionbudget", "horizontalpodautoscaler"):
-            if (kind, self.slug) not in wanted:
-                self.kubectl.run("delete", kind, self.slug, "--ignore-not-found", "--wait=false")
+    def remove_others(self, old: str, new: str) -> None:
+        """Delete what the old manifests have and the new ones have not, such as an Ingress."""
+        names = [f"{kind}/{name}" for kind, name in sorted(_names(old) - _names(new))]
+        if names:
+            self.kubectl.run("delete", *names, "--ignore-not-found", "--wait=false")
 
     def remove(self) -> None:
         """Delete all that a deploy made, the record of what was good first."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model_release import ROOT
+from model_release import ROOT, confined
 from model_release.environment import without_secrets
 from model_release.errors import OutsideError, UsageError
 from model_release.locks import is_held
@@ -235,7 +235,7 @@ class Slot:
         folder.mkdir(parents=True, mode=0o700)
         # -B: compiled files would change the context, whose digest is checked.
         settings = {key: os.environ[key] for key in os.environ if key.startswith("SERVING_")}
-        command = [str(deployment.python), "-I", "-B", str(SERVER_PROCESS)]
+        command = [str(deployment.python), "-I", "-B", confined.__file__, str(SERVER_PROCESS)]
         command += ["--context", str(deployment.context.resolve())]
         command += ["--slot", str(self.folder.resolve())]
         with (folder / "lock").open("wb") as lock, (folder / "log").open("ab") as log:

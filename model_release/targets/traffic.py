@@ -14,8 +14,9 @@ import requests
 from model_release.answers import Tolerances, first_difference
 from model_release.canary import Sample
 from model_release.errors import OutsideError
+from model_release.manifests import NAME, TRACK
 from model_release.smoke import Case
-from model_release.targets.rollout import Pod
+from model_release.targets.rollout import CANARY, STABLE, Pod, read_pod
 
 PORT = 8080
 TIMEOUT_SECONDS = 30.0
@@ -26,6 +27,27 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 def pod_url(base: str, pod: str) -> str:
     """Address of a pod's server behind a proxy of the API server."""
     return f"{base}/pods/{pod}:{PORT}/proxy"
+
+
+def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[Pod], list[Pod]]:
+    """The stable and the canary pods of a model, by one request and no new process."""
+    try:
+        answer = session.get(
+            f"{base}/pods", params={"labelSelector": f"{NAME}={slug}"}, timeout=TIMEOUT_SECONDS
+        )
+        answer.raise_for_status()
+        found = answer.json()["items"]
+    except (requests.RequestException, KeyError, ValueError) as error:
+        raise OutsideError(
+            f"pods of {slug}",
+            expected="their list from the API server",
+            found=f"{type(error).__name__}: {error}",
+            next_step="see whether the API server is well, then run again",
+        ) from error
+    tracks: dict[str, list[Pod]] = {STABLE: [], CANARY: []}
+    for each in found:
+        tracks[each["metadata"]["labels"][TRACK]].append(read_pod(each))
+    return tracks[STABLE], tracks[CANARY]
 
 
 def read_metrics(text: str) -> Sample:
@@ -67,7 +89,7 @@ class Group:
                 sample = read_metrics(answer.text)
                 self._first.setdefault(key, sample)
                 self._last[key] = sample
-            elif answer.status_code in (502, 503, 504) and _is_proxy_error(answer):
+            elif _is_proxy_error(answer):
                 continue  # the pod has gone between being listed and being asked
             else:
                 raise _unread(pod.name, f"status {answer.status_code}: {answer.text[:200]}")
@@ -82,24 +104,20 @@ class Group:
 
 @dataclass
 class Replay:
-    """Golden requests, one after another, to the pods of two versions in turn.
-
-    `differences` holds, for each version, what was answered otherwise than validated.
-    """
+    """Golden requests, one after another, to the pods of two versions in turn."""
 
     session: requests.Session
     base: str
     cases: Sequence[Case]
     tolerances: Tolerances
-    sent: int = 0
+    turn: int = 0
+    differences: list[str] = field(default_factory=list)
 
-    def ask(self, pod: str) -> str:
-        """Send the next case to a pod; say how its predictions differ, or "".
+    def _ask(self, pod: str, case: Case) -> str:
+        """Send a case to a pod; say how its predictions differ, or "".
 
         An answer other than 200 is no difference: the pod has counted it as an error.
         """
-        case = self.cases[self.sent % len(self.cases)]
-        self.sent += 1
         url = f"{pod_url(self.base, pod)}/invocations"
         try:
             answer = self.session.post(url, json=case["request"], timeout=TIMEOUT_SECONDS)
@@ -112,22 +130,23 @@ class Replay:
         different = first_difference(case["predictions"], found, self.tolerances)
         return f"golden prediction {case['name']}: {different}" if different else ""
 
-    def both(self, first: Group, second: Group, wanted: int, until: float) -> list[str]:
-        """Send up to `wanted` requests to each group; return how the second one's answers differ.
+    def both(self, first: Group, second: Group, wanted: int, until: float) -> int:
+        """Send up to `wanted` requests to each group, the same to both; return how many were sent.
 
-        `until` is a time of `time.monotonic()` at which to stop.
+        `until` is a time of `time.monotonic()` at which to stop. What the second group answers
+        otherwise than validated is kept in `differences`.
         """
-        found = []
-        for number in range(wanted):
-            if time.monotonic() >= until or not (first.pods and second.pods):
+        sent = 0
+        while sent < wanted and time.monotonic() < until and first.pods and second.pods:
+            case = self.cases[self.turn % len(self.cases)]
+            self._ask(first.pods[self.turn % len(first.pods)].name, case)
+            different = self._ask(second.pods[self.turn % len(second.pods)].name, case)
+            self.turn += 1
+            sent += 1
+            if different:
+                self.differences.append(different)
                 break
-            case = self.sent
-            self.ask(first.pods[number % len(first.pods)].name)
-            self.sent = case  # the same request to both
-            if different := self.ask(second.pods[number % len(second.pods)].name):
-                found.append(different)
-                break
-        return found
+        return sent
 
 
 def _is_proxy_error(answer: requests.Response) -> bool:

@@ -1,5 +1,6 @@
 """The canary's trial: start it beside the stable pods, measure both, and leave the decision."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from model_release.errors import OutsideError
 from model_release.report import Table
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Deployment, Progress, Verify
-from model_release.targets.kubectl import Kubectl
-from model_release.targets.rollout import CANARY, STABLE, Pod, pods
-from model_release.targets.traffic import Group, Replay, pod_url
+from model_release.targets.rollout import Pod
+from model_release.targets.traffic import Group, Replay, both_tracks, pod_url
 
 TICK_SECONDS = 1.0
 SETTLE_SECONDS = 10.0
 """How long a pod may refuse connections through the proxy after it has become ready."""
 
+SETTLE_POLL_SECONDS = 0.2
 CONFIDENCE = 0.95
 """Of each of the bounds on which a canary is judged."""
 
@@ -30,7 +31,6 @@ class Trial:
     """One canary beside one stable Deployment.
 
     Args:
-        kubectl: where both are.
         slug: the model's.
         base: base URL of the API server's proxy for this namespace.
         deployment: what the canary is of.
@@ -39,7 +39,6 @@ class Trial:
         check: raises when this deploy may no longer change or rely on anything.
     """
 
-    kubectl: Kubectl
     slug: str
     base: str
     deployment: Deployment
@@ -53,26 +52,26 @@ class Trial:
         Raises:
             OutsideError: pods or API server did not answer: there is nothing to decide on.
         """
-        settings = self.settings
-        deadline = time.monotonic() + settings.duration_seconds
-        stable, new, faults = Group(), Group(), self._faults([])
+        seconds = self.settings.duration_seconds
+        self.progress(f"comparing both for {seconds:g} s")
+        deadline = time.monotonic() + seconds
+        stable, new = Group(), Group()
+        natural = 0.0
         with requests.Session() as session:
             session.trust_env = False
             replay = Replay(session, self.base, self.deployment.cases, self.deployment.tolerances)
-            self._look(session, stable, new)
-            self.progress(f"comparing both for {settings.duration_seconds:g} s")
+            faults = self._look(session, stable, new)
             while True:
                 decision = canary.decide(stable.sample, new.sample, self._limits, faults)
                 if decision.verdict == "abort" or time.monotonic() >= deadline:
                     return decision
                 self.check()
-                before, begun = new.sample.requests, time.monotonic()
-                time.sleep(min(TICK_SECONDS, max(0.0, deadline - begun)))
-                found = self._look(session, stable, new)
-                missing = self._missing(before, new.sample.requests, time.monotonic() - begun)
-                until = time.monotonic() + 2 * TICK_SECONDS
-                faults = replay.both(stable, new, missing, until) + self._faults(found)
-                self._look(session, stable, new)
+                ends = time.monotonic() + TICK_SECONDS
+                before = new.sample.requests
+                asked = replay.both(stable, new, self._missing(natural), ends)
+                time.sleep(max(0.0, ends - time.monotonic()))
+                faults = replay.differences + self._look(session, stable, new)
+                natural = new.sample.requests - before - asked
 
     @property
     def _limits(self) -> Limits:
@@ -84,24 +83,19 @@ class Trial:
             CONFIDENCE,
         )
 
-    def _look(self, session: requests.Session, stable: Group, new: Group) -> list[Pod]:
-        """Read the counts of both versions; return the canary's pods."""
-        stable.look(session, self.base, pods(self.kubectl, self.slug, STABLE))
-        found = pods(self.kubectl, self.slug, CANARY)
-        new.look(session, self.base, found)
-        return found
+    def _look(self, session: requests.Session, stable: Group, new: Group) -> list[str]:
+        """Read the counts of both versions; say what is wrong with the canary's pods themselves."""
+        old_pods, new_pods = both_tracks(session, self.base, self.slug)
+        stable.look(session, self.base, old_pods)
+        new.look(session, self.base, new_pods)
+        restarted = [pod for pod in new_pods if pod.restarts]
+        return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted]
 
-    def _missing(self, before: float, after: float, seconds: float) -> int:
-        """Requests to replay so that the canary gets `load_per_second`; 0 without cases."""
+    def _missing(self, natural: float) -> int:
+        """Requests to replay to each version in a tick, beside the callers' own."""
         if not self.deployment.cases:
             return 0
-        wanted = self.settings.load_per_second * max(seconds, TICK_SECONDS)
-        return max(0, round(wanted - (after - before)))
-
-    def _faults(self, members: Sequence[Pod]) -> list[str]:
-        """What is wrong with the canary's pods themselves."""
-        restarted = [pod for pod in members if pod.restarts]
-        return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted]
+        return max(0, math.ceil(self.settings.load_per_second * TICK_SECONDS - natural))
 
 
 def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
@@ -111,28 +105,26 @@ def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
         OutsideError: one does not answer, or is another model, version, digest or release.
     """
     for pod in members:
-        found = settled(lambda url: ask_identity(url), pod_url(base, pod.name))
-        if found != wanted:
-            names = ("model", "version", "digest", "release")
-            differ = [name for name in names if getattr(found, name) != getattr(wanted, name)]
+        found = _identity(pod_url(base, pod.name))
+        if different := wanted.differences(found):
             raise OutsideError(
                 f"server of pod {pod.name}",
-                expected="; ".join(f"{name} {getattr(wanted, name)}" for name in differ),
-                found="; ".join(f"{name} {getattr(found, name)}" for name in differ),
+                expected=found.differences(wanted),
+                found=different,
                 next_step="the image holds another release than it was deployed as: build it anew",
             )
 
 
-def settled(ask: Callable[[str], Identity], url: str) -> Identity:
-    """`ask(url)`, tried again while a server that has just become ready is not reached yet."""
+def _identity(url: str) -> Identity:
+    """Who a server is; asked again while one that has just become ready is not reached yet."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         try:
-            return ask(url)
+            return ask_identity(url)
         except OutsideError:
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(0.2)
+            time.sleep(SETTLE_POLL_SECONDS)
 
 
 def verify_pods(base: str, members: Sequence[Pod], verify: Verify) -> None:

@@ -133,13 +133,11 @@ def test_an_unknown_python_is_said(
 
 def test_no_requirements_are_said(model: Path, server: Path, tmp_path: Path) -> None:
     (model / "requirements.txt").unlink()
-    with pytest.raises(LockError, match="requirements.txt of the model; expected a readable file"):
+    with pytest.raises(LockError, match=r"requirements\.txt of the model; expected a readable"):
         lock(model, server, LIMITS, tmp_path)
 
 
-def test_an_interpreter_that_is_not_here_is_said(
-    model: Path, server: Path, tmp_path: Path
-) -> None:
+def test_an_interpreter_that_is_not_here_is_said(model: Path, server: Path, tmp_path: Path) -> None:
     made = lock(model, server, LIMITS, tmp_path)
     with pytest.raises(LockError, match=r"Python 3.99, which the model was logged with, is not to"):
         install(made.path, "3.99", tmp_path)

@@ -284,3 +284,12 @@ def test_alerts_are_promql_about_metrics_that_the_server_has(
         for name in names:
             assert re.search(rf"(?m)^{name}\{{", exposed), name
         assert math.isfinite(float(rule["for"][:-1]))
+
+
+def test_yaml_of_the_documentation_is_accepted() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/kubernetes.md").read_text(), re.DOTALL)
+    told = yaml.safe_load(text)["kubernetes"]
+    read = Kubernetes.model_validate(told)
+    assert set(told) == set(Kubernetes.model_fields)
+    assert set(told["canary"]) == set(type(read.canary).model_fields)
+    assert read == Kubernetes(host="iris.example.com", components=("gpu",))

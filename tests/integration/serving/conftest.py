@@ -54,7 +54,7 @@ class Client:
         """One request; the method is GET without a body, else POST, unless given."""
         connection = self._connections.get(port)
         if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             self._connections[port] = connection
         connection.putrequest(method or ("GET" if body is None else "POST"), path)
         if content_type is not None and body is not None:
@@ -97,7 +97,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one context folder a model (see build_models.py)."""
     folder = tmp_path_factory.mktemp("contexts")
     command = [sys.executable, str(HERE / "build_models.py"), str(folder)]
-    subprocess.run(command, check=True, env=_environment(), capture_output=True, timeout=120)
+    subprocess.run(command, check=True, env=_environment(), capture_output=True, timeout=300)
     return folder
 
 
@@ -155,7 +155,7 @@ def start(contexts: Path, tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
     """The port that the server says it listens on."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while time.monotonic() < until and process.poll() is None:
         if found := re.search(r"serving .* on .*:(\d+)", log.read_text()):
             return int(found[1])

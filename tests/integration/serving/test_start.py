@@ -25,7 +25,7 @@ def failing(context: Path, *arguments: str, **environment: str) -> tuple[int, st
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip().splitlines()[-1]

@@ -1,0 +1,84 @@
+"""Signing: what the settings mean, with a cosign that writes down how it is called."""
+
+from pathlib import Path
+
+import pytest
+
+from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.signing import Signing
+
+IMAGE = "r/i@sha256:" + "a" * 64
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """File in which each call of cosign leaves a line; it fails where a file `fail` lies beside."""
+    log = tmp_path / "calls"
+    script = tmp_path / "cosign"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" >>{log}\n'
+        f'[ -e {tmp_path}/fail ] && {{ echo "Error: no signatures found" >&2; exit 10; }}\n'
+        "echo PUBLIC\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return log
+
+
+def lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_nothing_configured_signs_and_asks_nothing(calls: Path) -> None:
+    signing = Signing.from_environment({})
+    assert (signing.signs, signing.verifies) == (False, False)
+    signing.verify(IMAGE, "r1")
+    assert lines(calls) == []
+
+
+def test_a_key_signs_for_a_release_without_publishing_it(calls: Path, tmp_path: Path) -> None:
+    signing = Signing.from_environment({"COSIGN_KEY": "awskms://k"})
+    signing.sign(IMAGE, "r1", tmp_path / "sbom")
+    by = "--key awskms://k --tlog-upload=false --use-signing-config=false"
+    assert lines(calls) == [
+        f"sign --yes {by} -a release=r1 {IMAGE}",
+        f"attest --yes {by} --type cyclonedx --predicate {tmp_path}/sbom {IMAGE}",
+    ]
+
+
+def test_without_a_key_the_identity_counts(calls: Path, tmp_path: Path) -> None:
+    signing = Signing.from_environment({"COSIGN_IDENTITY": "me", "COSIGN_ISSUER": "https://i"})
+    signing.sign(IMAGE, "r1", tmp_path / "sbom")
+    signing.verify(IMAGE, "r1")
+    who = "--certificate-identity me --certificate-oidc-issuer https://i"
+    assert [lines(calls)[0], lines(calls)[2]] == [
+        f"sign --yes -a release=r1 {IMAGE}",
+        f"verify {who} -a release=r1 {IMAGE}",
+    ]
+
+
+def test_a_public_key_verifies_and_cannot_sign(calls: Path) -> None:
+    signing = Signing.from_environment({"COSIGN_PUBLIC_KEY": "k.pub"})
+    assert (signing.signs, signing.verifies) == (False, True)
+    signing.verify(IMAGE, "r1")
+    assert lines(calls) == [f"verify --key k.pub --insecure-ignore-tlog=true -a release=r1 {IMAGE}"]
+
+
+def test_who_is_not_known_is_refused(calls: Path) -> None:
+    (calls.parent / "fail").touch()
+    with pytest.raises(RefusedError, match="signature for release r1 by the configured key; found"):
+        Signing(public_key="k.pub").verify(IMAGE, "r1")
+    with pytest.raises(OutsideError, match="cosign public-key COSIGN_KEY; found Error: no sign"):
+        Signing(key="k").verify(IMAGE, "r1")
+
+
+def test_without_cosign_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(OutsideError, match="cosign cannot be run.*next: install cosign"):
+        Signing(public_key="k.pub").verify(IMAGE, "r1")
+
+
+@pytest.mark.parametrize("given", ["COSIGN_IDENTITY", "COSIGN_ISSUER"])
+def test_half_a_keyless_setting_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match="expected both COSIGN_IDENTITY and COSIGN_ISSUER"):
+        Signing.from_environment({given: "x"})
