@@ -9,18 +9,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Options of `make release`, given as MODEL=… VERSION=… TARGET=… APPROVE=…
+# Options of `make release`, given as MODEL=… VERSION=… TARGET=… CONTEXT=… APPROVE=…
 MODEL ?= iris-classifier
 VERSION ?=
 TARGET ?= local
+CONTEXT ?= $(KUBE_CONTEXT)
 APPROVE ?=
 OPTIONS ?=
 export MODEL_NAME := $(MODEL)
 export MODEL_VERSION := $(VERSION)
 export RELEASE_TARGET := $(TARGET)
+export KUBE_CONTEXT := $(CONTEXT)
 export RELEASE_APPROVER := $(APPROVE)
 
-.PHONY: help release train status stop test lint lock schema venv dev clean
+.PHONY: help release train image status stop test lint lock schema venv dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +34,9 @@ train: venv ## train another version of the example (OPTIONS="--n-estimators 200
 	@mkdir -p .release
 	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/.release/mlflow.db} python examples/train_sklearn.py $(OPTIONS)
 
+image: venv ## the image of a validated version (MODEL= VERSION= IMAGE_REGISTRY= BASE_IMAGE=; PUSH=1 pushes it)
+	@IMAGE_REGISTRY="$${IMAGE_REGISTRY:-$(if $(PUSH),,local)}" python scripts/build_image.py $(if $(PUSH),--push)
+
 status: venv ## what serves what
 	@python scripts/release_status.py
 
@@ -39,7 +44,7 @@ stop: venv ## end what `make release` left serving on this machine
 	@python scripts/release_status.py --stop
 
 test: dev ## the whole test suite
-	@python -m pytest -n auto --dist loadgroup
+	@python -m pytest -n auto --dist loadfile
 
 lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema
 	@ruff check .

@@ -12,6 +12,7 @@ def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Release the version; trains the example first where the registry has none of it."""
     from model_release.example import train_if_missing
     from model_release.road import run_release
+    from model_release.stations.image import Wanted
 
     train_if_missing(workspace, arguments.model_name)
     target = cli.target(arguments, workspace)
@@ -21,6 +22,7 @@ def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         arguments.model_version,
         target,
         cli.approval(arguments, workspace, target),
+        Wanted(arguments.image_registry, arguments.base_image, push=True),
     )
 
 
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python scripts/run_release.py --model-name iris-classifier --model-version 1",
     )
     cli.add_deploy_options(options)
+    cli.add_image_options(options)
     return cli.run(options, argv, release)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serving import workers
-from serving.context import read_release
+from serving.context import model_folder, read_release
 from serving.cpus import limit_threads
 from serving.errors import ServingError
 from serving.settings import Settings, describe
@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment(os.environ)
         limit_threads(settings.workers)
         read_release(arguments.context)  # what is wrong there is said before a port is taken
+        model_folder(arguments.context)
         bound = _socket(arguments)
         if settings.workers > 1:
             workers.run(arguments.context, bound, settings.workers)

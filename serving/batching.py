@@ -53,6 +53,7 @@ class Batcher:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
         self._queue: deque[Job] = deque()
         self._running = 0
+        self._starting = False
 
     async def submit(self, job: Job, seconds: float) -> Answer:
         """Wait for the answer of `job`, at most `seconds`: then it is 504.
@@ -66,11 +67,18 @@ class Batcher:
         job.answer = loop.create_future()
         job.timer = loop.call_later(seconds, _resolve, job, TIMED_OUT)
         self._queue.append(job)
-        self._start(loop)
+        self._start_soon(loop)
         return await job.answer
+
+    def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start after what the event loop has at hand: requests read together go together."""
+        if not self._starting and self._running < self._threads:
+            self._starting = True
+            loop.call_soon(self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give idle threads the next batches."""
+        self._starting = False
         while self._queue and self._running < self._threads:
             batch = self._next()
             if batch:
@@ -139,7 +147,7 @@ class Batcher:
         self._running -= 1
         for job, result in zip(batch, answers, strict=True):
             _resolve(job, result)
-        self._start(loop)
+        self._start_soon(loop)
 
 
 def _resolve(job: Job, result: Answer) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,14 +41,20 @@ class Machine:
     def production(self) -> str:
         return f"http://127.0.0.1:{self.environment['PRODUCTION_PORT']}"
 
-    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        script: str,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=self.home.parent,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
@@ -57,6 +65,22 @@ class Machine:
             f"{script} {arguments}: {process.returncode}\n{err}\n{out}"
         )
         return out, err
+
+    def on_terminal(self, answer: str, script: str, *arguments: str) -> tuple[int, str, str]:
+        """Run at a terminal and answer its question; exit code, standard output and error."""
+        ours, theirs = pty.openpty()
+        process = self.start(script, *arguments, stdin=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = ""
+        with suppress(OSError):  # how a terminal says that the other side is gone
+            while read := os.read(ours, 4096):
+                shown += read.decode()
+                if answer and "[y/N] " in shown:
+                    os.write(ours, f"{answer}\n".encode())
+                    answer = ""
+        os.close(ours)
+        out, _ = process.communicate(timeout=60)
+        return process.returncode, out, shown
 
     def release(self, *arguments: str, code: int = 0) -> dict[str, object]:
         out, _ = self.run("scripts/run_release.py", "--format", "json", *arguments, code=code)
@@ -144,10 +168,16 @@ def body_of_example(home: Path) -> str:
     return example.read_text()
 
 
-@pytest.mark.xdist_group("road")
 def test_first_better_and_worse_version(machine: Machine) -> None:
-    out, err = machine.run("scripts/run_release.py")
-    assert re.search(r"^▶ train ", err, re.MULTILINE), "an empty registry gets the example trained"
+    code, out, shown = machine.on_terminal("n", "scripts/run_release.py")
+    assert code == 1
+    assert "▶ train" in shown, "an empty registry gets the example trained"
+    assert "refused: iris-classifier 1: rejected by" in shown
+    assert machine.champion() is None
+
+    code, out, shown = machine.on_terminal("y", "scripts/run_release.py")
+    assert code == 0, shown
+    assert "(asked on the terminal)" in out
     assert machine.champion() == "1"
 
     pasted = next(line for line in out.splitlines() if line.strip().startswith("curl "))
@@ -206,7 +236,6 @@ def kill_at(machine: Machine, text: str) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.xdist_group("crash")
 def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(machine: Machine) -> None:
     machine.release()
     machine.train(*BETTER)

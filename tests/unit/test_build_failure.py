@@ -30,9 +30,9 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         "next: choose a BASE_IMAGE with python3 3.12",
     ),
     "another model": (
-        failed_step("[model 3/3] RUN --mount=from=tools <<CHECK (…)", "model/ has digest sha256:1"),
+        failed_step("[model 3/3] RUN --mount=from=tools <<CHECK (…)", "digest sha256:1"),
         RefusedError,
-        "the model in the build context; found model/ has digest sha256:1; "
+        "the model in the build context; found digest sha256:1; "
         "next: somebody changed it: validate the version again",
     ),
     "does not load": (
@@ -69,8 +69,8 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         "next: choose a BASE_IMAGE that the docker engine can pull",
     ),
     "login refused": (
-        "------\n > exporting to image:\n------\nERROR: failed to build: failed to solve: failed to "
-        "push reg.example/owner/iris:2-0123abcd: unexpected status: 401 Unauthorized\n",
+        "------\n > exporting to image:\n------\nERROR: failed to build: failed to solve: failed "
+        "to push reg.example/owner/iris:2-0123abcd: unexpected status: 401 Unauthorized\n",
         OutsideError,
         "the registry of reg.example/owner/iris:2-0123abcd refuses; found failed to build: failed "
         "to solve: failed to push reg.example/owner/iris:2-0123abcd: unexpected status: 401 "

@@ -74,7 +74,7 @@ def test_who_is_not_known_is_refused(calls: Path) -> None:
 
 def test_without_cosign_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(OutsideError, match="cosign cannot be run.*next: install cosign"):
+    with pytest.raises(OutsideError, match=r"cosign cannot be run.*next: install cosign"):
         Signing(public_key="k.pub").verify(IMAGE, "r1")
 
 
