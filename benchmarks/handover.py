@@ -78,7 +78,7 @@ class Stream:
 
     def _client(self, keep_alive: bool) -> None:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_SECONDS)
-        while not self._end.wait(self._pause):
+        while True:
             try:
                 self._request(connection)
             except (OSError, http.client.HTTPException) as error:
@@ -88,6 +88,8 @@ class Stream:
                 self._end.wait(0.05)
             if not keep_alive:
                 connection.close()
+            if self._end.wait(self._pause):
+                break
         connection.close()
 
     def _request(self, connection: http.client.HTTPConnection) -> None:

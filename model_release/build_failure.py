@@ -34,7 +34,7 @@ WORDS: tuple[tuple[str, Cause], ...] = (
         (OutsideError, "the disk of the docker engine is full", "docker buildx prune"),
     ),
     (
-        r"unauthorized|denied|authentication required|no basic auth|401|403",
+        r"401 Unauthorized|403 Forbidden|access denied|authentication required|no basic auth",
         (OutsideError, "the registry of {name} refuses", "docker login {registry}"),
     ),
     (

@@ -144,8 +144,8 @@ def error_rates(stable: Sample, canary: Sample, limits: Limits) -> Comparison:
         "error rate",
         old,
         new,
-        difference - math.hypot(new - new_low, old_high - old),
-        difference + math.hypot(new_high - new, old - old_low),
+        max(-1.0, difference - math.hypot(new - new_low, old_high - old)),
+        min(1.0, difference + math.hypot(new_high - new, old - old_low)),
         limits.max_error_rate_increase,
     )
 

@@ -1,6 +1,6 @@
 """Starts a program that will run model code so that it cannot look into other processes.
 
-    python -I -B confined.py PROGRAM [ARGUMENT …]      PROGRAM: a script or a folder with __main__.py
+    python -I -B confined.py PROGRAM [ARGUMENT …]   PROGRAM: a script, or a folder with __main__.py
 
 A process of the same user may read another's environment, and with it the pipeline's secrets, from
 `/proc/<pid>/environ`. Two things end that here, for this process and all that it starts: a Landlock

@@ -25,7 +25,7 @@ DOCKERFILE = ROOT / "Dockerfile.mlflow-serve"
 FILE_TIMES = "315532800"
 """SOURCE_DATE_EPOCH: 1 January 1980, the first moment that every archive format can write."""
 
-# zstd packs the dependencies several times faster than gzip.
+# zstd packs the dependencies faster than gzip.
 OUTPUT = "type=image,name={name},push={push},rewrite-timestamp=true,compression=zstd"
 
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")

@@ -206,7 +206,7 @@ class Collector:
             contestant.receive(START_SECONDS)
             contestant.send("load", {"path": str(contestant.candidate.path)})
         challenger, *_ = [contestant.loaded(seconds) for contestant in self._contestants]
-        if self._lock is None or not self._lock.skinny or not self._challenger.lacks_a_module():
+        if self._lock is None or not self._lock.skinny or not self._challenger.may_lack_a_module():
             return challenger
         try:
             self._start_challenger(skinny=False)

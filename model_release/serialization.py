@@ -36,7 +36,7 @@ DATA_SUFFIXES = {
 """Binary formats whose readers run no code; a pickle by such a name is found all the same."""
 
 CODE_SUFFIXES = {".so", ".pyc", ".pyd", ".dll", ".dylib", ".exe"}
-"""Compiled code: only a trusted flavor lets it through, as MLflow logs `.pyc` files beside `.py`."""
+"""Compiled code: only a trusted flavor lets it through; MLflow logs `.pyc` files beside `.py`."""
 
 
 def scan(model_dir: Path) -> Serialization:

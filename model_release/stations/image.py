@@ -69,6 +69,13 @@ def build_image(
             next_step="--image-registry, or IMAGE_REGISTRY",
         )
     signer = signing.Signing.from_environment(os.environ)
+    if wanted.push and signer.verifies and not signer.signs:
+        raise UsageError(
+            "pushing an image that has to be signed",
+            expected="COSIGN_KEY, or COSIGN_IDENTITY with COSIGN_ISSUER alone",
+            found="COSIGN_PUBLIC_KEY",
+            next_step="set the one or unset the other",
+        )
     workspace.progress.station("image", f"{release.model} {release.version}")
     repository = f"{wanted.registry.rstrip('/').lower()}/{slug(release.model)}"
     recorded = release.tags.get("release.image_digest", "")

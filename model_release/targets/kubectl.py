@@ -25,7 +25,7 @@ UNREACHABLE = re.compile(
 REASON = re.compile(r"Error from server \((\w+)\)|reason: (\w+)")
 PREPARE = f"let a cluster administrator run `{PREPARATION}`"
 MEND = (
-    (r"server localhost:8080 was refused|no configuration has been provided",
+    (r"localhost:8080|no configuration has been provided",
      "a kubeconfig", "set KUBECONFIG to the cluster's kubeconfig file"),
     (r"stat .*: no such file|error loading config file|[Cc]ouldn't get version/kind",
      "a readable kubeconfig", "correct KUBECONFIG"),
@@ -176,7 +176,8 @@ class Kubectl:
 
 
 def _called(arguments: tuple[str, ...]) -> str:
-    return f"kubectl {' '.join(arguments[:2])}"
+    words = [word for word in arguments if not word.startswith("-")]
+    return f"kubectl {' '.join(words[:2])}"
 
 
 def _error(
@@ -184,7 +185,7 @@ def _error(
 ) -> KubectlError:
     """The error of a failed call: what kubectl said, and what mends it."""
     lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(("E", "W"))]
-    said = " ".join(lines) or done.stderr.strip()
+    said = " ".join(dict.fromkeys(lines)) or done.stderr.strip()  # a list fails once an item
     if done.returncode < 0:
         said = f"kubectl was killed by {signal.Signals(-done.returncode).name}"
     expected, next_step = "", "run it again; if it stays, see `kubectl get events`"

@@ -98,26 +98,27 @@ def follow(
         seen = look(kubectl, slug)
         found = seen.deployments.get(track)
         if found is None:
-            raise OutsideError(
-                f"deployment {name}",
-                expected="to exist",
-                found="none",
-                next_step="somebody deleted it: release again",
-            )
+            raise OutsideError(f"deployment {name} is gone", next_step="release again")
         release = found.identity.release
         ours = [pod for pod in seen.pods[track] if pod.release == release and not pod.ending]
         if found.complete and len([pod for pod in ours if pod.ready]) >= found.wanted:
             return [pod for pod in ours if pod.ready]
-        trouble = found.trouble or next((pod.trouble for pod in ours if pod.trouble), "")
+        # A pod that serves now has outlived whatever its last container died of.
+        troubles = [pod.trouble for pod in ours if pod.trouble and not pod.ready]
+        trouble = found.trouble or next(iter(troubles), "")
         if trouble or time.monotonic() >= deadline:
             raise _stuck(name, found, ours, trouble, seconds)
-        waits = sorted({pod.waits_for for pod in ours if pod.waits_for and not pod.ready})
-        line = f"{name}: {found.updated} of {found.wanted} new, {found.available} available"
-        line += f" ({', '.join(waits)})" if waits else ""
+        line = _progress(name, found, ours)
         if line != told:
             progress(line)
             told = line
         time.sleep(POLL_SECONDS)
+
+
+def _progress(name: str, found: State, members: Sequence[Pod]) -> str:
+    waits = sorted({pod.waits_for for pod in members if pod.waits_for and not pod.ready})
+    line = f"{name}: {found.updated} of {found.wanted} new, {found.available} available"
+    return f"{line} ({', '.join(waits)})" if waits else line
 
 
 def read_pod(pod: Any) -> Pod:

@@ -7,6 +7,7 @@ golden requests are replayed to both, in turn, so that whatever slows this clust
 import re
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import requests
@@ -20,6 +21,9 @@ from model_release.targets.rollout import CANARY, STABLE, Pod, read_pod
 
 PORT = 8080
 TIMEOUT_SECONDS = 30.0
+REPLAYERS = 4
+"""Requests that are under way at once in a replay; each waits for both versions in turn."""
+
 LINE = re.compile(r"^(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -104,7 +108,7 @@ class Group:
 
 @dataclass
 class Replay:
-    """Golden requests, one after another, to the pods of two versions in turn."""
+    """Golden requests to the pods of two versions in turn; `turn` counts them."""
 
     session: requests.Session
     base: str
@@ -136,17 +140,23 @@ class Replay:
         `until` is a time of `time.monotonic()` at which to stop. What the second group answers
         otherwise than validated is kept in `differences`.
         """
-        sent = 0
-        while sent < wanted and time.monotonic() < until and first.pods and second.pods:
-            case = self.cases[self.turn % len(self.cases)]
-            self._ask(first.pods[self.turn % len(first.pods)].name, case)
-            different = self._ask(second.pods[self.turn % len(second.pods)].name, case)
-            self.turn += 1
-            sent += 1
-            if different:
-                self.differences.append(different)
-                break
-        return sent
+        if not (first.pods and second.pods):
+            return 0
+        turns = range(self.turn, self.turn + wanted)
+        self.turn += wanted
+        with ThreadPoolExecutor(REPLAYERS) as pool:
+            sent = pool.map(lambda turn: self._pair(first, second, turn, until), turns)
+            return sum(sent)
+
+    def _pair(self, first: Group, second: Group, turn: int, until: float) -> bool:
+        """Send one case to a pod of each group; false when it is too late."""
+        if time.monotonic() >= until:
+            return False
+        case = self.cases[turn % len(self.cases)]
+        self._ask(first.pods[turn % len(first.pods)].name, case)
+        if different := self._ask(second.pods[turn % len(second.pods)].name, case):
+            self.differences.append(different)
+        return True
 
 
 def _is_proxy_error(answer: requests.Response) -> bool:

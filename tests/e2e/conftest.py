@@ -12,38 +12,16 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from model_release.manifests import PREPARATION, namespace
+from model_release.manifests import PREPARATION, Workload, namespace
 from tests.e2e.images import Images
+from tests.e2e.served import APPLY, ENVIRONMENTS, SETTINGS, Served, kubectl, render
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = ("staging", "production")
 MLFLOW_WARNS = r"ignore:.*type hint:UserWarning:mlflow\."
 
 
-def kubectl(*arguments: str, config: Path | None = None, text: str | None = None) -> str:
-    """What kubectl answers; AssertionError with what it says if it fails.
-
-    Args:
-        arguments: after `kubectl`.
-        config: another kubeconfig than KUBECONFIG.
-        text: standard input.
-    """
-    environment = {**os.environ, **({"KUBECONFIG": str(config)} if config else {})}
-    done = subprocess.run(
-        ["kubectl", *arguments],
-        input=text,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker for all tests of the cluster: they share a node. And forgive mlflow its warnings."""
+    """One worker for all tests of the cluster, which share a node; forgive mlflow its warnings."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.xdist_group("cluster"))
@@ -83,7 +61,7 @@ def k8s(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         subprocess.run(command, shell=True, check=True, capture_output=True)
     yield folder
     names = [namespace(folder, environment) for environment in ENVIRONMENTS]
-    kubectl("delete", "namespace", *names, "--timeout=120s")
+    kubectl("delete", "namespace", *names, "--wait=false")
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +83,26 @@ def deployer(
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def workload(images: Images) -> Workload:
+    """The probe model without a fault."""
+    deployment = images.release("1")
+    return Workload(deployment.identity, deployment.image, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def served(
+    k8s: Path,
+    workload: Workload,
+    deployer: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Served:
+    """The model in staging; that this succeeds is the first thing that is tested."""
+    manifest = render(tmp_path_factory.mktemp("overlay"), k8s, "staging", workload)
+    name = namespace(k8s, "staging")
+    made = Served(name, k8s, deployer("staging"), workload, manifest)
+    made.run(*APPLY, text=manifest)
+    made.run("rollout", "status", f"deployment/{made.name}", "--timeout=180s")
+    return made

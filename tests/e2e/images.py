@@ -1,4 +1,4 @@
-"""Images of the real server over a tiny model, each with at most one fault, pushed to IMAGE_REGISTRY."""
+"""Images of the real server over a tiny model, each with at most one fault, pushed."""
 
 import hashlib
 import json
@@ -79,9 +79,11 @@ class Images:
         tag = f"{self.registry}/k8s-probe:{context.name}"
         metadata = self.folder / f"{context.name}.json"
         subprocess.run(
-            ["docker", "buildx", "build", "--quiet", "--push", "--tag", tag, "--file", "-"]
-            + ["--provenance=false", "--build-arg", f"BASE={self.base}"]
-            + ["--metadata-file", str(metadata), str(context)],
+            [
+                *("docker", "buildx", "build", "--quiet", "--push", "--provenance=false"),
+                *("--tag", tag, "--file", "-", "--build-arg", f"BASE={self.base}"),
+                *("--metadata-file", str(metadata), str(context)),
+            ],
             input=DOCKERFILE + last,
             text=True,
             check=True,

@@ -9,11 +9,10 @@ import os
 import subprocess
 import threading
 import time
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-FACTS = ("requests", "failed", "connections")
 
 
 class Callers:
@@ -37,14 +36,16 @@ class Callers:
             time.sleep(0.5)
             with self._lock:
                 told = {"counts": self.counts, "failures": self.failures[:20]}
-                print(json.dumps(told), flush=True)
+                print(json.dumps(told), flush=True)  # noqa: T201 - the log is what is read
 
     def _call(self, keep_alive: bool) -> None:
         connection = http.client.HTTPConnection(self._host, 80, timeout=30)
         while True:
             opens = connection.sock is None
             try:
-                connection.request("POST", "/invocations", self._body, {"Content-Type": "application/json"})
+                connection.request(
+                    "POST", "/invocations", self._body, {"Content-Type": "application/json"}
+                )
                 answer = connection.getresponse()
                 text = answer.read()
                 failure = "" if answer.status == 200 else f"{answer.status}: {text[:200]!r}"
@@ -58,7 +59,9 @@ class Callers:
                 if failure:
                     self.counts["failed"] += 1
                     kind = "kept" if not opens else "new"
-                    self.failures.append(f"{time.strftime('%H:%M:%S')} {kind} connection: {failure}")
+                    self.failures.append(
+                        f"{time.strftime('%H:%M:%S')} {kind} connection: {failure}"
+                    )
             if not keep_alive:
                 connection.close()
 
@@ -67,14 +70,14 @@ class Load:
     """A pod of callers in a namespace of its own, while the block runs.
 
     Args:
-        namespace: made and deleted.
+        namespace: beginning of the name of one that is made and deleted.
         image: any of the server's images: it has Python.
         host: name of the Service in the cluster's DNS.
         body: a scoring request.
     """
 
     def __init__(self, namespace: str, image: str, host: str, body: str, threads: int = 6) -> None:
-        self._namespace = namespace
+        self._namespace = namespace = f"{namespace}-{uuid.uuid4().hex[:6]}"
         arguments = [host, body, str(threads)]
         program = Path(__file__).read_text(encoding="utf-8")
         container = {
@@ -82,6 +85,7 @@ class Load:
             "image": image,
             "command": ["python", "-c", program, *arguments],
             "env": [{"name": "CALLERS", "value": "1"}],
+            "resources": {"requests": {"cpu": "200m"}},  # or other pods starve it
         }
         self._pod = {
             "apiVersion": "v1",
@@ -111,7 +115,7 @@ class Load:
         found: dict[str, Any] = json.loads(lines) if lines else {"counts": {}, "failures": []}
         return {"failed": 0, **found["counts"], "failures": found["failures"]}
 
-    def reach(self, requests: int, seconds: float = 180) -> dict[str, Any]:
+    def reach(self, requests: int, seconds: float = 400) -> dict[str, Any]:
         """Wait until that many requests were sent; the counts then."""
         deadline = time.monotonic() + seconds
         while (told := self.told()).get("requests", 0) < requests:
@@ -123,7 +127,12 @@ class Load:
 def kubectl(*arguments: str, text: str | None = None, check: bool = True) -> str:
     """Call kubectl as whoever runs the tests, the cluster's administrator."""
     done = subprocess.run(
-        ["kubectl", *arguments], input=text, capture_output=True, text=True, timeout=180, check=False
+        ["kubectl", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     assert not check or done.returncode == 0, f"kubectl {' '.join(arguments[:4])}: {done.stderr}"
     return done.stdout

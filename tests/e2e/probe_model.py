@@ -1,6 +1,5 @@
-"""A model with a known answer, a + 2 b, and one fault of choice; saved as code, loaded in the image."""
+"""A model with a known answer, a + 2 b, and one fault of choice; saved as code."""
 
-import random
 import time
 from typing import Any
 
@@ -10,7 +9,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
 class ProbeModel(PythonModel):
-    """Answers a + 2 b for each row, as its `model_config` says: at once, late, wrong, or not at all."""
+    """Answers a + 2 b for each row, as its `model_config` says: well, late, wrong or not at all."""
 
     def load_context(self, context: PythonModelContext) -> None:
         self.fault = context.model_config["fault"]
@@ -22,11 +21,12 @@ class ProbeModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None
     ) -> Any:
-        time.sleep(0.006)  # so that three times as slow is more than noise
-        if self.fault == "errors" and random.random() < 0.05:
+        time.sleep(0.02)  # so that three times as slow is more than noise
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.fault == "errors" and self.calls % 20 in (0, 1):  # the server asks a second time
             raise RuntimeError("one request in twenty fails")
         if self.fault == "slow":
-            time.sleep(0.012)
+            time.sleep(0.04)
         if self.fault == "memory":
             self.hoard = bytearray(b"x" * 2**30)
         answers = model_input["a"] + 2 * model_input["b"]

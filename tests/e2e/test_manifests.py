@@ -1,111 +1,21 @@
-"""Manifests on a real cluster: admitted, unprivileged, deployable with the least role, scaled."""
+"""Manifests on a real cluster: admitted, unprivileged, closed, scaled, disrupted with care."""
 
 import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import requests
 
-from model_release.cluster import Kubernetes
-from model_release.manifests import NAME, TRACK, Workload, namespace, overlay
-from model_release.slug import slug
+from model_release.manifests import Workload, namespace
 from model_release.targets.kubectl import Kubectl
-from tests.e2e.conftest import ENVIRONMENTS, kubectl
-from tests.e2e.images import MODEL, Images
+from tests.e2e.served import APPLY, ENVIRONMENTS, Served, kubectl, refusal, render
 
-SETTINGS = Kubernetes.model_validate(
-    {
-        "replicas": {"staging": {"min": 1, "max": 2}},
-        "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
-        "target_cpu_percent": 60,
-        "host": "probe.example.com",
-    }
-)
-APPLY = ("apply", "--server-side", "--field-manager=test", "-f", "-")
 SCALE_SECONDS = 180.0
-
-
-@dataclass(frozen=True)
-class Served:
-    """The probe model, applied to staging by a deployer and rolled out.
-
-    Args:
-        namespace: of staging.
-        folder: of the manifests.
-        config: the deployer's kubeconfig.
-        workload: what was applied.
-        manifest: the YAML that was applied.
-    """
-
-    namespace: str
-    folder: Path
-    config: Path
-    workload: Workload
-    manifest: str
-    name: str = slug(MODEL)
-
-    def run(self, *arguments: str, text: str | None = None) -> str:
-        """Call kubectl as the deployer."""
-        return kubectl(*arguments, config=self.config, text=text)
-
-    def get(self, *arguments: str) -> Any:
-        """An object or a list's items, as an administrator sees them."""
-        where = f"--namespace={self.namespace}"
-        found = json.loads(kubectl("get", *arguments, where, "--output=json"))
-        return found.get("items", found)
-
-    def pods(self, track: str = "stable") -> list[Any]:
-        """The pods of a track that are not ending."""
-        found = self.get("pods", f"--selector={NAME}={self.name},{TRACK}={track}")
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
-def render(
-    folder: Path, k8s: Path, environment: str, workload: Workload, canary_replicas: int = 0
-) -> str:
-    return kubectl("kustomize", str(overlay(folder, k8s, environment, workload, canary_replicas)))
-
-
-@pytest.fixture(scope="module")
-def workload(images: Images) -> Workload:
-    """The probe model without a fault."""
-    deployment = images.release("1")
-    return Workload(deployment.identity, deployment.image, SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def served(
-    k8s: Path,
-    workload: Workload,
-    deployer: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Served:
-    """The model in staging; that this succeeds is the first thing that is tested."""
-    manifest = render(tmp_path_factory.mktemp("overlay"), k8s, "staging", workload)
-    name = namespace(k8s, "staging")
-    made = Served(name, k8s, deployer("staging"), workload, manifest)
-    made.run(*APPLY, text=manifest)
-    made.run("rollout", "status", f"deployment/{made.name}", "--timeout=180s")
-    return made
-
-
-def refusal(*arguments: str, config: Path) -> str:
-    """What kubectl says when it fails."""
-    done = subprocess.run(
-        ["kubectl", f"--kubeconfig={config}", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode != 0
-    return done.stderr
 
 
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -177,85 +87,6 @@ def test_server_has_no_rights_inside_its_pod(served: Served) -> None:
         "token": False,
         "services": [],
     }
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "get deployment,service,hpa,pdb,ingress {name} --ignore-not-found",
-        "get pods,events,replicasets,resourcequotas",
-        "logs deployment/{name} --tail=5",
-        "get --raw /api/v1/namespaces/{namespace}/services/{name}:http/proxy/model",
-        "scale deployment {name} --replicas=1",
-        "rollout history deployment/{name}",
-        "create configmap {name}-release --from-literal=a=b",
-        "get configmap {name}-release",
-        "delete configmap {name}-release",
-    ],
-)
-def test_role_suffices_for_a_deploy(served: Served, command: str) -> None:
-    told = command.format(name=served.name, namespace=served.namespace)
-    served.run(*told.split())
-
-
-def test_role_suffices_for_the_diff_and_the_lease(served: Served) -> None:
-    """No difference is exit code 0 of kubectl diff, and an error is not."""
-    served.run("diff", "--server-side", "--field-manager=test", "-f", "-", text=served.manifest)
-    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "any"}}
-    served.run("create", "-f", "-", text=json.dumps(lease))
-    held = json.loads(served.run("get", "lease", "any", "--output=json"))
-    held["spec"]["holderIdentity"] = "me"
-    served.run("replace", "-f", "-", text=json.dumps(held))
-    served.run("delete", "lease", "any")
-
-
-FORBIDDEN = [
-    *(("get", each) for each in ("secrets", "serviceaccounts", "nodes", "namespaces")),
-    *(("list", each) for each in ("secrets", "configmaps", "persistentvolumeclaims")),
-    *(("create", each) for each in ("secrets", "serviceaccounts/token", "pods", "namespaces")),
-    *(("create", each) for each in ("pods/exec", "pods/attach", "pods/portforward", "jobs")),
-    *(("create", each) for each in ("roles.rbac.authorization.k8s.io", "daemonsets", "cronjobs")),
-    *(("patch", f"{each}.rbac.authorization.k8s.io") for each in ("roles", "rolebindings")),
-    *(("patch", each) for each in ("networkpolicies", "resourcequotas", "serviceaccounts")),
-    *(("delete", each) for each in ("networkpolicies", "pods", "namespaces")),
-    ("impersonate", "users"),
-]
-
-
-@pytest.mark.parametrize(("verb", "resource"), FORBIDDEN)
-def test_role_allows_nothing_else(served: Served, verb: str, resource: str) -> None:
-    assert refused(served.config, verb, resource, served.namespace)
-
-
-def refused(config: Path, verb: str, resource: str, where: str) -> bool:
-    """Whether `kubectl auth can-i` says no, by its answer and by its exit code."""
-    done = subprocess.run(
-        ["kubectl", f"--kubeconfig={config}", "auth", "can-i", verb, resource, "-n", where],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout.strip() in ("yes", "no")
-    return (done.stdout.strip(), done.returncode) == ("no", 1)
-
-
-def test_role_ends_at_its_namespace(served: Served, k8s: Path) -> None:
-    elsewhere = [namespace(k8s, "production"), "default", "kube-system"]
-    allowed = [("get", "deployments"), ("patch", "deployments"), ("get", "pods")]
-    for verb, resource in allowed:
-        assert not refused(served.config, verb, resource, served.namespace)
-        for where in elsewhere:
-            assert refused(served.config, verb, resource, where)
-
-
-def test_api_server_refuses_a_deployer_secrets_and_other_namespaces(
-    served: Served, k8s: Path
-) -> None:
-    production = f"--namespace={namespace(k8s, 'production')}"
-    for arguments in (("secrets",), ("secret", "any"), ("deployments", production)):
-        assert "Forbidden" in refusal("get", *arguments, config=served.config)
-    assert "Forbidden" in refusal("get", "pods", "--all-namespaces", config=served.config)
 
 
 def open_ports(policies: list[Any], pod: Any, direction: str) -> set[int] | None:
@@ -345,13 +176,10 @@ def scaled(served: Served) -> Served:
 
     def load(url: str) -> None:
         with requests.Session() as session:
-            while len(served_pods()) < 2 and time.monotonic() < deadline:
+            while len(served.pods()) < 2 and time.monotonic() < deadline:
                 for _ in range(100):
                     answer = session.post(f"{url}/invocations", json=body, timeout=30)
                     assert answer.json() == {"predictions": [5.0]}
-
-    def served_pods() -> list[Any]:
-        return cast(list[Any], served.pods())
 
     with (
         Kubectl(served.namespace).proxy(served.name) as base,

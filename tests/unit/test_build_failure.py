@@ -7,6 +7,12 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError, Usage
 
 BASE = "reg/python:3.12"
 NAME = "reg.example/owner/iris:2-0123abcd"
+PUSH = (
+    f"failed to build: failed to solve: failed to push {NAME}: unexpected status from HEAD request "
+    "to https://reg.example/v2/owner/iris/blobs/sha256:64019f403e"
+)
+"""As BuildKit says it. Digests hold numbers that are no status."""
+
 PROCESS = 'ERROR: failed to build: failed to solve: process "/bin/sh -c …" did not complete: 1\n'
 
 
@@ -69,20 +75,21 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         "next: choose a BASE_IMAGE that the docker engine can pull",
     ),
     "login refused": (
-        "------\n > exporting to image:\n------\nERROR: failed to build: failed to solve: failed "
-        "to push reg.example/owner/iris:2-0123abcd: unexpected status: 401 Unauthorized\n",
+        f"------\n > exporting to image:\n------\nERROR: {PUSH}: 401 Unauthorized\n",
         OutsideError,
-        "the registry of reg.example/owner/iris:2-0123abcd refuses; found failed to build: failed "
-        "to solve: failed to push reg.example/owner/iris:2-0123abcd: unexpected status: 401 "
-        "Unauthorized; next: docker login reg.example",
+        f"the registry of {NAME} refuses; found {PUSH}: 401 Unauthorized; "
+        "next: docker login reg.example",
     ),
-    "registry dies": (
-        "ERROR: failed to build: failed to solve: failed to push reg.example/owner/iris:2: failed "
-        'to do request: Put "https://reg.example/v2/": connection reset by peer\n',
+    "not allowed": (
+        f"ERROR: {PUSH}: 403 Forbidden\n",
         OutsideError,
-        "push of reg.example/owner/iris:2-0123abcd; found failed to build: failed to solve: failed "
-        "to push reg.example/owner/iris:2: failed to do request: Put "
-        '"https://reg.example/v2/": connection reset by peer; '
+        f"the registry of {NAME} refuses; found {PUSH}: 403 Forbidden; "
+        "next: docker login reg.example",
+    ),
+    "registry fails": (
+        f"ERROR: {PUSH}: 500 Internal Server Error\n",
+        OutsideError,
+        f"push of {NAME}; found {PUSH}: 500 Internal Server Error; "
         "next: see to the registry and run the same command again",
     ),
     "no buildx": (

@@ -69,7 +69,7 @@ def test_interval_of_newcombes_paper() -> None:
 
 
 def test_error_rate_bounds_hold_their_confidence() -> None:
-    """Of 2,000 canaries that fail 1 % more often than stable, about 5 % at most pass as not worse."""
+    """Of 2,000 canaries that fail 1 % more often than stable, 5 % at most pass as not worse."""
     dice = random.Random(7)
     passed = 0
     for _ in range(2000):
