@@ -9,23 +9,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Options of `make release`, given as MODEL=… VERSION=… TARGET=… CONTEXT=… APPROVE=…
-MODEL ?= iris-classifier
-VERSION ?=
-TARGET ?= local
-CONTEXT ?= $(KUBE_CONTEXT)
-APPROVE ?=
+# Options of `make release`, given as MODEL=… VERSION=… TARGET=… CONTEXT=… APPROVE=… REASON=…
+# Values, never text that make or a shell expands: `override` and `value` take them as they were given.
+override MODEL := $(or $(value MODEL),iris-classifier)
+override VERSION := $(value VERSION)
+override TARGET := $(or $(value TARGET),local)
+override CONTEXT := $(or $(value CONTEXT),$(value KUBE_CONTEXT))
+override APPROVE := $(value APPROVE)
+override REASON := $(or $(value REASON),$(value ROLLBACK_REASON))
 OPTIONS ?=
 export MODEL_NAME := $(MODEL)
 export MODEL_VERSION := $(VERSION)
 export RELEASE_TARGET := $(TARGET)
 export KUBE_CONTEXT := $(CONTEXT)
 export RELEASE_APPROVER := $(APPROVE)
+export ROLLBACK_REASON := $(REASON)
 
-.PHONY: help release train image status stop test lint lock schema venv dev clean
+.PHONY: help release train image status stop rollback history audit test test-long lint lock schema venv dev clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 release: venv ## take a model version from the registry to champion (MODEL= VERSION= TARGET= APPROVE=)
 	@python scripts/run_release.py
@@ -34,8 +37,8 @@ train: venv ## train another version of the example (OPTIONS="--n-estimators 200
 	@mkdir -p .release
 	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/.release/mlflow.db} python examples/train_sklearn.py $(OPTIONS)
 
-image: venv ## the image of a validated version (MODEL= VERSION= IMAGE_REGISTRY= BASE_IMAGE=; PUSH=1 pushes it)
-	@IMAGE_REGISTRY="$${IMAGE_REGISTRY:-$(if $(PUSH),,local)}" python scripts/build_image.py $(if $(PUSH),--push)
+image: venv ## the image of a version that passes its gates (MODEL= VERSION= IMAGE_REGISTRY= BASE_IMAGE= PUSH=1)
+	@IMAGE_REGISTRY="$${IMAGE_REGISTRY:-$(if $(PUSH),,local)}" python scripts/build_image.py --validate $(if $(PUSH),--push)
 
 status: venv ## what serves what
 	@python scripts/release_status.py
@@ -43,15 +46,34 @@ status: venv ## what serves what
 stop: venv ## end what `make release` left serving on this machine
 	@python scripts/release_status.py --stop
 
-test: dev ## the whole test suite
-	@python -m pytest -n auto --dist loadfile
+rollback: venv ## go back to the champion before (MODEL= REASON= TARGET=; VERSION= names another)
+	@python scripts/rollback_model.py
 
-lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema
+history: venv ## who was champion from when to when, and why (MODEL=)
+	@python scripts/release_history.py
+
+audit: venv ## compare ledger, aliases, files, images and servers (MODEL= TARGET=; OPTIONS=--fix)
+	@python scripts/audit_release.py $(OPTIONS)
+
+# In the order of the files: the short unit tests come last and fill what the long groups leave.
+test: dev ## the test suite; what takes a minute or more is left to test-long
+	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not long"
+
+test-long: dev ## the rest: the whole road, killed at every step, a full disk, a week's story
+	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m long
+
+lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema, zizmor, actionlint, shellcheck
 	@ruff check .
 	@ruff format --check .
 	@mypy
 	@lint-imports
 	@check-jsonschema --schemafile models/schema.json models/*.yaml
+	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yaml
+	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@zizmor --quiet --offline --persona pedantic .github
+	@actionlint
+	@shellcheck $$(git grep -lE '^#!.*\b(ba)?sh$$')
 
 lock: $(VENV)/uv ## compile requirements*.in to requirements*.txt, with hashes
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

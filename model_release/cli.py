@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_release import ROOT
-from model_release.errors import OutsideError, ReleaseError, UsageError
+from model_release.errors import OutsideError, ReleaseError, UsageError, disk_full
 from model_release.progress import Progress
 from model_release.report import FORMATS, DetailedError, Report, render
 from model_release.workspace import Workspace
@@ -29,8 +29,17 @@ Action = Callable[[argparse.Namespace, Workspace], Report]
 EXIT_CODES = "exit codes: 0 passed · 1 a gate or check said no · 2 wrong usage · 3 outside fault"
 
 
-def parser(description: str, example: str, *, model: bool = True) -> argparse.ArgumentParser:
-    """The options that every script has; those of a model version unless `model` is false."""
+def parser(
+    description: str,
+    example: str,
+    *,
+    model: bool = True,
+    version: str | None = "version number; the newest if not given",
+) -> argparse.ArgumentParser:
+    """The options that every script has; those of a model version unless `model` is false.
+
+    `version` is the help of `--model-version`; None leaves that option out.
+    """
     options = argparse.ArgumentParser(
         description=description,
         epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
@@ -38,9 +47,8 @@ def parser(description: str, example: str, *, model: bool = True) -> argparse.Ar
     )
     if model:
         add_env(options, "--model-name", "MODEL_NAME", "registered model")
-        add_env(
-            options, "--model-version", "MODEL_VERSION", "version number; the newest if not given"
-        )
+        if version:
+            add_env(options, "--model-version", "MODEL_VERSION", version)
     add_env(
         options,
         "--tracking-uri",
@@ -92,13 +100,24 @@ def add_deploy_options(options: argparse.ArgumentParser) -> None:
     )
 
 
+def add_protection(options: argparse.ArgumentParser) -> None:
+    """Add whether production has to be protected on GitHub."""
+    add_env(
+        options,
+        "--protection",
+        "PRODUCTION_PROTECTION",
+        "required, or optional where the plan of the repository lacks it",
+        "required",
+    )
+
+
 def add_image_options(options: argparse.ArgumentParser) -> None:
     """Add where images go and what they stand on."""
     add_env(
         options,
         "--image-registry",
         "IMAGE_REGISTRY",
-        "host and path of the image, such as ghcr.io/owner",
+        "host and path of the image, such as ghcr.io/owner; no image if not given",
     )
     add_env(
         options,
@@ -108,11 +127,20 @@ def add_image_options(options: argparse.ArgumentParser) -> None:
     )
 
 
+def add_release(options: argparse.ArgumentParser) -> None:
+    """Add the choice of a release: what the jobs of a workflow hand on."""
+    add_env(options, "--release", "RELEASE_ID", "id of the release; the version's newest if empty")
+    add_env(options, "--image-digest", "IMAGE_DIGEST", "what its image has to be, if given")
+
+
 def release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
-    """The newest release of the version that the options name (the newest version if none)."""
-    from model_release.release import started
+    """The release that the options name: by its id, else the newest one of the version."""
+    from model_release.release import exactly, started
 
     found = workspace.registry.version(arguments.model_name, arguments.model_version)
+    named, digest = getattr(arguments, "release", ""), getattr(arguments, "image_digest", "")
+    if named:
+        return exactly(workspace.registry, named, found.name, found.version, digest)
     return started(workspace.registry, found.name, found.version)
 
 
@@ -210,7 +238,14 @@ def _known(cause: BaseException) -> ReleaseError:
         return cause
     if isinstance(cause, KeyboardInterrupt):
         return OutsideError("interrupted", next_step="run the same command again; it goes on")
-    return OutsideError(
+    if isinstance(cause, OSError) and cause.filename:
+        return disk_full(cause) or OutsideError(
+            f"file {cause.filename}",
+            expected="to be read or written",
+            found=cause.strerror or type(cause).__name__,
+            next_step="see that its folder is there and yours, then run the same command again",
+        )
+    return disk_full(cause) or OutsideError(
         f"unexpected {type(cause).__name__}",
         found=str(cause)[:300],
         next_step="run again with --debug and report what it shows",

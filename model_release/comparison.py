@@ -38,13 +38,15 @@ class PairedSample:
 class Difference:
     """A metric of both models, and how much worse the challenger is (negative: better).
 
-    `bound` is the upper one-sided confidence bound of `regression`. All in the metric's own unit.
+    `bound` is the upper one-sided confidence bound of `regression`, `low` the lower one of the same
+    confidence. All in the metric's own unit.
     """
 
     challenger: float
     champion: float
     regression: float
     bound: float
+    low: float
 
 
 def paired_bootstrap(
@@ -84,7 +86,7 @@ def paired_bootstrap(
             next_step="name another metric under gates.champion.max_regression",
         )
     if any(has_gaps(column) for column in columns):
-        return Difference(np.nan, np.nan, np.nan, np.nan)
+        return Difference(*[np.nan] * 5)
     truth = sample.truth
     challenger, champion = (as_answers(known.task, truth, column) for column in columns[1:])
     random = np.random.default_rng(seed)
@@ -97,7 +99,8 @@ def paired_bootstrap(
     ours, theirs = (np.concatenate(column) for column in zip(*values, strict=True))
     worse = theirs - ours if known.greater_is_better else ours - theirs
     bound = np.quantile(worse[1:], confidence, method="higher")
-    return Difference(float(ours[0]), float(theirs[0]), float(worse[0]), float(bound))
+    low = np.quantile(worse[1:], 1 - confidence, method="lower")
+    return Difference(float(ours[0]), float(theirs[0]), float(worse[0]), float(bound), float(low))
 
 
 def _totals(

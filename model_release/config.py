@@ -83,6 +83,10 @@ class Production(Section):
     protected: bool | None = Field(
         None, description="Whether production waits for an approval; unset: the target's own rule."
     )
+    separate_people: bool = Field(
+        False,
+        description="Whether approver, dispatcher and trainer have to be three people; on GitHub.",
+    )
 
 
 class Local(Section):
@@ -151,6 +155,12 @@ class ModelConfig(Section):
                         yield from ((name, metric) for metric in value)
 
     @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if all(getattr(self.gates, name).skip is not None for name in gates()):
+            raise ValueError("every gate is skipped: nothing would be asked of a model")
+        return self
+
+    @model_validator(mode="after")
     def _holdout_fits_gates(self) -> Self:
         for name, gate in gates().items():
             needs_rows = gate.EVIDENCE is Scores and getattr(self.gates, name).skip is None
@@ -171,7 +181,11 @@ class _UniqueKeys(yaml.SafeLoader):
         """Construct as usual, after the keys are found to differ."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key that is no word", problem_mark=key.start_mark
+                )
+            if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"{key.value} twice", problem_mark=key.start_mark
                 )
@@ -201,7 +215,7 @@ def load_config(name: str, models_dir: Path) -> ModelConfig:
             found=str(error.strerror),
             next_step="write one; models/default.yaml is an example",
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is no YAML", found=_yaml_problem(error), next_step="correct that line"
         ) from error

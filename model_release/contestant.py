@@ -31,6 +31,16 @@ class Candidate:
     claims: Mapping[str, float]
     lock: Path | None
 
+    @property
+    def example(self) -> Any | None:
+        """Its own input example as mlflow wrote it, a scoring request; None where it has none.
+
+        Raises:
+            ValueError: the file is no JSON.
+        """
+        path = self.path / "serving_input_example.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
 
 class Contestant:
     """A candidate in its own process.
@@ -112,11 +122,11 @@ class Contestant:
 
         There MLflow hides what was wanted: any error may be one.
         """
-        example = self.candidate.path / "serving_input_example.json"
-        if self.problem or not example.is_file():
+        if self.problem:
             return "ModuleNotFoundError" in self.problem or "ImportError" in self.problem
         try:
-            self.ask("golden", {"requests": [json.loads(example.read_text("utf-8"))]})
+            if (example := self.candidate.example) is not None:
+                self.ask("golden", {"requests": [example]})
         except (ModelError, ValueError) as error:
             return " raised " in str(error)
         return False

@@ -16,7 +16,7 @@ import yaml
 from uv import find_uv_bin
 
 from model_release.digest import file_sha256
-from model_release.errors import OutsideError, RefusedError
+from model_release.errors import OutsideError, RefusedError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
 from model_release.locks import file_lock
 
@@ -35,6 +35,9 @@ KEPT_BY_UV = {
 """What uv gets besides: where its cache and the package index are (and `UV_INDEX_<name>_…`)."""
 
 INSTALL_SECONDS = 1800.0
+
+OUTSIDE = re.compile("error sending request|HTTP status server error", re.IGNORECASE)
+"""What uv says when the index is down, for which the model cannot be blamed."""
 
 
 class LockError(RefusedError):
@@ -63,6 +66,7 @@ def without_secrets(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_WAIT_POLICY": "PASSIVE",  # champion and challenger share the CPUs
     }
 
 
@@ -88,6 +92,11 @@ def python_version(model_dir: Path) -> str:
     return version
 
 
+def python_minor(model_dir: Path) -> str:
+    """The minor version of that Python, such as "3.11"; raises as `python_version` does."""
+    return ".".join(python_version(model_dir).split(".")[:2])
+
+
 def lock(
     model_dir: Path,
     serving_requirements: Path,
@@ -104,9 +113,9 @@ def lock(
 
     Raises:
         LockError: the requirements cannot be read, are refused or cannot be resolved.
-        OutsideError: uv could not be run.
+        OutsideError: uv could not be run, the index is down or the disk is full.
     """
-    python = ".".join(python_version(model_dir).split(".")[:2])
+    python = python_minor(model_dir)
     builds = "allowed" if limits.allow_source_builds else "refused"
     header = f"# Python {python} on {sys.platform}-{platform.machine()}; source builds {builds}\n"
     requirements, *constraints = _requirements(model_dir)
@@ -196,7 +205,7 @@ def install(lock_path: Path, python: str, home: Path, seconds: float = INSTALL_S
 
     Raises:
         LockError: no such interpreter, or a package that cannot be installed.
-        OutsideError: uv could not be run.
+        OutsideError: uv could not be run, the index is down or the disk is full.
     """
     name = f"{file_sha256(lock_path)[:16]}-{python}"
     folder = home / "environments" / name
@@ -208,7 +217,11 @@ def install(lock_path: Path, python: str, home: Path, seconds: float = INSTALL_S
     with file_lock(folder.with_name(f"{name}.lock"), f"environment {name}", wait_seconds=seconds):
         if not marker.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _install(lock_path, python, folder, seconds)
+            try:
+                _install(lock_path, python, folder, seconds)
+            except ReleaseError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             marker.touch()
     return interpreter
 
@@ -268,4 +281,7 @@ def _uv(
     except OSError as error:
         raise OutsideError(f"uv cannot be run: {error}", next_step="make venv") from error
     if done.returncode != 0:
-        raise LockError(what, found=done.stderr.strip()[-600:], next_step=next_step)
+        found = done.stderr.strip()[-600:]
+        if OUTSIDE.search(found):
+            raise OutsideError(what, found=found, next_step="see that the package index answers")
+        raise disk_full(found) or LockError(what, found=found, next_step=next_step)

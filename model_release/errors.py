@@ -1,5 +1,10 @@
 """Every error this software raises on purpose: what, expected, found, next step."""
 
+import re
+
+DISK_FULL = re.compile("No space left on device|disk is full|quota exceeded", re.IGNORECASE)
+"""How the system, SQLite, MLflow and uv say it, in texts of their own."""
+
 
 def plain(text: str) -> str:
     """One printable line: a text of a model or a registry may hold anything, escapes included."""
@@ -54,3 +59,18 @@ class OutsideError(ReleaseError):
     """Something outside this software failed: registry, network, disk (exit code 3)."""
 
     exit_code = 3
+
+
+class DiskFullError(OutsideError):
+    """A disk is full: `found` is what said so. The one cause that hides in others' errors."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            "disk full", found=found, next_step="free space and run the same command again"
+        )
+
+
+def disk_full(text: object) -> DiskFullError | None:
+    """The error to raise when a text, such as another error's, says that a disk is full."""
+    said = [line for line in str(text).splitlines() if DISK_FULL.search(line)]
+    return DiskFullError(said[0].strip()[-300:]) if said else None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from model_release.config import Holdout
 from model_release.digest import file_sha256
-from model_release.errors import OutsideError, UsageError
+from model_release.errors import OutsideError, UsageError, disk_full
 from model_release.model_process.frames import Array
 
 if TYPE_CHECKING:
@@ -40,13 +40,15 @@ class Batch:
 class HoldoutData:
     """A holdout that was found, whose hash is right and whose columns are there.
 
-    `columns` are those that the model is shown, `slices` those whose values divide the rows.
+    `columns` are those that the model is shown, `slices` those whose values divide the rows;
+    `state` tells whether the file is still the one whose hash is right.
     """
 
     path: Path
     spec: Holdout
     columns: tuple[str, ...]
     slices: tuple[str, ...]
+    state: tuple[int, ...]
 
     def batches(self) -> Iterator[Batch]:
         """Read the rows once, in order, `batch_rows` at a time, in bounded memory.
@@ -55,7 +57,8 @@ class HoldoutData:
         become datetime64 (UTC), text and nested values arrays of objects.
 
         Raises:
-            UsageError: a part of the file cannot be read, there are no rows, or the truth has gaps.
+            UsageError: a part of the file cannot be read, there are no rows, the truth has gaps, or
+                somebody changes the file meanwhile.
         """
         wanted = list(dict.fromkeys((*self.columns, self.spec.target, *self.slices)))
         rows = 0
@@ -63,6 +66,7 @@ class HoldoutData:
             for table in _tables(self.path, self.spec, wanted):
                 arrays = {name: _array(table.column(name)) for name in wanted}
                 rows += table.num_rows
+                self._require_unchanged()
                 yield Batch(
                     features=tuple(arrays[name] for name in self.columns),
                     truth=self._truth(table, arrays[self.spec.target]),
@@ -70,6 +74,15 @@ class HoldoutData:
                 )
         if rows == 0:
             raise UsageError(_what(self.spec), expected="rows", found="none", next_step=NEXT)
+
+    def _require_unchanged(self) -> None:
+        if _state(self.path) != self.state:
+            raise UsageError(
+                _what(self.spec),
+                expected="the file whose SHA-256 was right, until all of it is read",
+                found="one that somebody has changed since",
+                next_step="restore it, and run the same command again",
+            )
 
     def _truth(self, table: "pa.RecordBatch", truth: Array) -> Array:
         gaps = table.column(self.spec.target).null_count
@@ -108,6 +121,7 @@ def open_holdout(
     """
     path = _fetched(spec, fetch_artifact, cache) if ":/" in spec.uri else root / spec.uri
     try:
+        state = _state(path)
         found = file_sha256(path)
     except OSError as error:
         raise UsageError(
@@ -125,7 +139,13 @@ def open_holdout(
     _require_columns(spec, names, slices)
     hidden = {spec.target, *spec.drop}
     columns = tuple(name for name in names if name not in hidden)
-    return HoldoutData(path, spec, columns, tuple(slices))
+    return HoldoutData(path, spec, columns, tuple(slices), state)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file is written to or replaced."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _require_columns(spec: Holdout, names: list[str], slices: Sequence[str]) -> None:
@@ -155,7 +175,7 @@ def _fetched(spec: Holdout, fetch_artifact: FetchArtifact, cache: Path) -> Path:
             fetch = _fetch_s3 if spec.uri.startswith("s3://") else fetch_artifact
             shutil.move(fetch(spec.uri, Path(unfinished)), path)
     except OSError as error:
-        raise OutsideError(
+        raise disk_full(error) or OutsideError(
             f"{_what(spec)} cannot be fetched: {error}",
             next_step=f"see whether the disk of {cache} has room",
         ) from error

@@ -204,14 +204,26 @@ def pushed(reference: str) -> bool:
     Raises:
         OutsideError: the registry does not say.
     """
-    done = _inspect(reference)
-    if done.code and not done.complaint.endswith("not found"):
-        raise OutsideError(
-            f"registry of {reference}",
-            found=done.complaint.removeprefix("ERROR: "),
-            next_step="see whether it answers and you are logged in to it (docker login)",
-        )
-    return done.code == 0
+    return labels(reference) is not None
+
+
+def labels(reference: str) -> Mapping[str, str] | None:
+    """The labels of an image of one platform in its registry; None where there is no such image.
+
+    Raises:
+        OutsideError: the registry does not say.
+    """
+    done = _inspect(reference, "--format={{json .Image}}")
+    if done.code == 0:
+        found: Mapping[str, str] = json.loads(done.out).get("config", {}).get("Labels") or {}
+        return found
+    if done.complaint.endswith("not found"):
+        return None
+    raise OutsideError(
+        f"registry of {reference}",
+        found=done.complaint.removeprefix("ERROR: "),
+        next_step="see whether it answers and you are logged in to it (docker login)",
+    )
 
 
 def compressed_bytes(reference: str) -> int:

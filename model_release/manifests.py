@@ -118,13 +118,7 @@ def overlay(
     Raises:
         UsageError: an image without a digest, or no such environment or component.
     """
-    if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", workload.image):
-        raise UsageError(
-            f"image {workload.image}",
-            expected="registry/name@sha256:…",
-            found="no digest",
-            next_step="build it with scripts/build_image.py --push",
-        )
+    _check_image(workload.image)
     namespace(k8s, environment)
     components = [_component(k8s, name) for name in workload.settings.components]
     name = deployment_name(workload.identity.model)
@@ -147,6 +141,16 @@ def overlay(
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     return folder
+
+
+def _check_image(reference: str) -> None:
+    if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", reference):
+        raise UsageError(
+            f"image {reference}",
+            expected="registry/name@sha256:…",
+            found="no digest",
+            next_step="build it with scripts/build_image.py --push",
+        )
 
 
 def _stable(name: str, settings: Kubernetes, replicas: Replicas) -> list[Patch]:

@@ -1,5 +1,6 @@
 """Collects what the gates judge: starts the models in their own environments and asks them."""
 
+import importlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -192,8 +193,8 @@ class Collector:
             return
         candidate = self._champion.candidate
         try:
-            python = ".".join(environment.python_version(candidate.path).split(".")[:2])
             path = candidate.lock or self._locked(candidate).path
+            python = environment.python_minor(candidate.path)
             self._champion.start(environment.install(path, python, self._home))
         except LockError as error:
             self._champion.problem = str(error)
@@ -205,6 +206,8 @@ class Collector:
         for contestant in self._contestants:
             contestant.receive(START_SECONDS)
             contestant.send("load", {"path": str(contestant.candidate.path)})
+        if self._config.metrics:  # takes a second, which the models need as well
+            importlib.import_module("sklearn.metrics")
         challenger, *_ = [contestant.loaded(seconds) for contestant in self._contestants]
         if self._lock is None or not self._lock.skinny or not self._challenger.may_lack_a_module():
             return challenger

@@ -1,6 +1,5 @@
 """What a loaded model is asked beside the holdout: rows to time, and golden requests."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +12,6 @@ from model_release.sampling import scoring_request
 TIMED_BATCHES = 20
 TIMED_SECONDS = 5.0
 """How many batches are timed; after so many seconds fewer rows and batches have to do."""
-
-EXAMPLE = "serving_input_example.json"
-"""Where mlflow writes the model's input example as a request."""
 
 
 def time_rows(
@@ -60,9 +56,8 @@ def ask_golden(contestant: Contestant, columns: Sequence[str], rows: Sequence[Ar
     """Ask the model's own input example, and these rows, over MLflow's scoring protocol."""
     requests: dict[str, Any] = {}
     try:
-        example = contestant.candidate.path / EXAMPLE
-        if example.is_file():
-            requests["input example"] = json.loads(example.read_text("utf-8"))
+        if (example := contestant.candidate.example) is not None:
+            requests["input example"] = example
         if rows:
             requests["holdout"] = scoring_request(columns, rows)
         frame = contestant.ask("golden", {"requests": list(requests.values())})

@@ -23,6 +23,12 @@ class Progress:
         """Something within a station."""
         self._print(f"    {plain(text)}")
 
+    def asking(self, name: str) -> None:
+        """A gate is being asked: shown on a terminal until its outcome takes the line."""
+        if sys.stderr.isatty() and not self.quiet:
+            sys.stderr.write(self._paint("2", f"  … {name}"))
+            sys.stderr.flush()
+
     def outcome(self, status: str, name: str, text: str, seconds: float | None = None) -> None:
         """A gate or check has spoken."""
         sign = self._paint(COLOURS.get(status, "2"), SIGNS.get(status, "·"))
@@ -34,5 +40,6 @@ class Progress:
 
     def _print(self, line: str) -> None:
         if not self.quiet:
-            sys.stderr.write(line + "\n")
+            over = "\r\033[K" if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{over}{line}\n")
             sys.stderr.flush()

@@ -1,33 +1,16 @@
-"""The only module that talks to MLflow: versions, files, tags, aliases, and releases' runs.
+"""The registry: versions, files, tags, aliases; with `runs`, all that talks to MLflow."""
 
-MLflow takes over a second to import, so it is imported when a registry is opened, not before.
-"""
-
-import errno
-import os
 import re
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from model_release.errors import OutsideError, UsageError
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
+from model_release.errors import UsageError
+from model_release.runs import Runs
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
-ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-MLFLOW_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-}
+RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 @dataclass(frozen=True)
@@ -68,63 +51,22 @@ def check_version(version: str) -> str:
     return version
 
 
-class Registry:
-    """An MLflow tracking server and registry, or a database URI of one.
+def check_alias(alias: str) -> str:
+    """Return an alias if MLflow takes it, or raise UsageError."""
+    if not ALIAS.fullmatch(alias) or RESERVED.fullmatch(alias):
+        raise UsageError(
+            f"alias {alias!r}",
+            expected="letters, digits, '_' or '-'; not `latest` or `v1`, which MLflow reserves",
+            next_step="choose another alias",
+        )
+    return alias
 
-    Args:
-        uri: MLflow's tracking URI.
-        artifacts: where the files of new experiments go; None leaves that to the server.
+
+class Registry(Runs):
+    """Model versions, their files, tags and aliases; runs as in `Runs`.
 
     Every method raises OutsideError when the registry cannot be reached or fails.
     """
-
-    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
-        for name, value in MLFLOW_DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        import mlflow
-
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        self.uri = uri
-        self.place = re.sub(r"//[^/@]*@", "//", uri)
-        self.artifacts = artifacts
-        with self._faults(""):
-            self._client = mlflow.MlflowClient(uri, uri)
-
-    @contextmanager
-    def _faults(self, what: str, expected: str = "", next_step: str = "") -> Iterator[None]:
-        """Turn MLflow's exceptions into ours; what is absent, if `what` names it, is UsageError."""
-        import requests
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except MlflowException as error:
-            if what and error.error_code in ABSENT:
-                raise UsageError(what, expected=expected, next_step=next_step) from error
-            raise self._failed(error) from error
-        except (requests.RequestException, SQLAlchemyError) as error:
-            raise self._failed(error) from error
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise OutsideError(
-                "disk full" if full else "files of the registry",
-                found=str(error),
-                next_step="free space and run the same command again"
-                if full
-                else "see that the artifact store can be reached, then run the same command again",
-            ) from error
-
-    def _failed(self, error: Exception) -> OutsideError:
-        cause = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        return OutsideError(
-            f"MLflow at {self.place}",
-            expected="an answer",
-            found=re.sub(r"//[^/@\s]*@", "//", cause),
-            next_step="see that the server is up and MLFLOW_TRACKING_URI is right, then run the "
-            "same command again",
-        )
 
     def version(self, name: str, version: str | None = None) -> ModelVersion:
         """Look a version up; the newest one when `version` is None.
@@ -187,7 +129,10 @@ class Registry:
             expected="an MLflow model in the artifact store",
             next_step="register the version again from a run that logged its model",
         ):
-            mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder))
+            uri = f"models:/{name}/{version}"
+            self._client.call(
+                lambda: mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))
+            )
         if not (folder / "MLmodel").is_file():
             raise UsageError(
                 f"files of {name} {version}",
@@ -195,13 +140,6 @@ class Registry:
                 found=f"{sum(path.is_file() for path in folder.rglob('*'))} files and no MLmodel",
                 next_step="register the version again from a run that logged its model",
             )
-
-    def fetch(self, uri: str, folder: Path) -> Path:
-        """Copy an artifact, such as `runs:/<id>/data.parquet`, into `folder`; return its path."""
-        import mlflow
-
-        with self._faults(uri, expected="an artifact", next_step="check the URI"):
-            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
     def claims(self, run_id: str) -> dict[str, float]:
         """The metrics that a training run logged; none for a version without a run."""
@@ -216,79 +154,57 @@ class Registry:
             for key, value in tags.items():
                 self._client.set_model_version_tag(name, version, key, value)
 
-    def alias(self, name: str, alias: str) -> str | None:
-        """The version number that an alias of a model points to, or None."""
+    def register(
+        self, name: str, model_id: str, run_id: str, description: str, tags: Mapping[str, str]
+    ) -> str:
+        """Make a logged model a version, or find the version that it is; return its number.
+
+        A lost answer is not tried again, because the version would be made twice: run again, and
+        it is found.
+        """
+        source = f"models:/{model_id}"
+        if not self.has_model(name):
+            with self._faults(""):
+                self._client.create_registered_model(name)
+        with self._faults(""):
+            for found in self._client.search_model_versions(f"name='{name}'"):
+                if found.source == source:
+                    return str(found.version)
+            made = self._client.once.create_model_version(
+                name, source, run_id, tags=dict(tags), description=description, model_id=model_id
+            )
+        return str(made.version)
+
+    def has_model(self, name: str) -> bool:
+        """Whether the registry has a model of that name, with or without versions."""
+        with self._faults(""):
+            return bool(self._client.search_registered_models(f"name='{check_name(name)}'"))
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Every alias of a model and the version number it points to.
+
+        Raises:
+            UsageError: no such model.
+        """
         with self._faults(
             f"model {name!r}", expected="a registered model", next_step="check MODEL="
         ):
-            aliases = self._client.get_registered_model(check_name(name)).aliases
-        return str(aliases[alias]) if alias in aliases else None
+            found = self._client.get_registered_model(check_name(name)).aliases
+        return {str(alias): str(version) for alias, version in found.items()}
+
+    def alias(self, name: str, alias: str) -> str | None:
+        """The version number that an alias of a model points to, or None."""
+        return self.aliases(name).get(alias)
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Point an alias of a model to a version. MLflow has no compare-and-set: read it back."""
-        with self._faults(""):
+        """Point an alias of a model to a version. MLflow has no compare-and-set: read it back.
+
+        Raises:
+            UsageError: there is no such version.
+        """
+        with self._faults(
+            f"model version {name} {version}",
+            expected="a version that is registered",
+            next_step="choose another version",
+        ):
             self._client.set_registered_model_alias(name, alias, version)
-
-    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-        """Start a run in an experiment, which is made if it is new; return the run's id."""
-        with self._faults(""):
-            found = self._client.get_experiment_by_name(experiment)
-            place = (self.artifacts / experiment).as_uri() if self.artifacts else None
-            number = (
-                found.experiment_id
-                if found
-                else self._client.create_experiment(experiment, artifact_location=place)
-            )
-            run = self._client.create_run(number, run_name=name, tags=dict(tags))
-        return str(run.info.run_id)
-
-    def run_tags(self, run_id: str) -> dict[str, str]:
-        """The tags of a run."""
-        with self._faults(f"run {run_id}", expected="a run of this registry", next_step="check it"):
-            return dict(self._client.get_run(run_id).data.tags)
-
-    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[str]:
-        """Ids of the runs of an experiment that carry all these tags, newest first."""
-        with self._faults(""):
-            found = self._client.get_experiment_by_name(experiment)
-            if not found:
-                return []
-            wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-            runs: list[Run] = self._client.search_runs(
-                [found.experiment_id], wanted, order_by=["attributes.start_time DESC"]
-            )
-        return [run.info.run_id for run in runs]
-
-    def write_run(
-        self,
-        run_id: str,
-        *,
-        evidence: tuple[Path, str] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        tags: Mapping[str, str] | None = None,
-        status: str | None = None,
-    ) -> None:
-        """Add to a run, in order: evidence (folder, artifact path), metrics and tags, status."""
-        from mlflow.entities import Metric, RunTag
-
-        now = int(time.time() * 1000)
-        values = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
-        pairs = [RunTag(key, value) for key, value in (tags or {}).items()]
-        with self._faults(""):
-            if evidence:
-                self._client.log_artifacts(run_id, str(evidence[0]), evidence[1])
-            if values or pairs:
-                self._client.log_batch(run_id, metrics=values, tags=pairs)
-            if status:
-                self._client.set_terminated(run_id, status)
-
-    def read_run_file(self, run_id: str, path: str) -> bytes:
-        """The content of one artifact of a run."""
-        with tempfile.TemporaryDirectory() as folder:
-            return self.fetch(f"runs:/{run_id}/{path}", Path(folder)).read_bytes()
-
-    def experiments(self, prefix: str) -> list[str]:
-        """Names of the experiments that begin with `prefix`."""
-        with self._faults(""):
-            found = self._client.search_experiments(filter_string=f"name LIKE '{prefix}%'")
-        return sorted(experiment.name for experiment in found)

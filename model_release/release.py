@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from model_release.errors import OutsideError, UsageError
+from model_release import ledger
+from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.ledger import EXPERIMENTS
 from model_release.registry import Registry
 
-FORMAT = "1"
-EXPERIMENTS = "releases/"
+FORMAT = 2
+"""1 had no ledger: whoever only knows that must not write beside one."""
+
 SCRIPTS = {
     "validate": "validate_model.py",
     "build": "build_image.py",
@@ -105,6 +108,13 @@ class Release:
             self.registry.write_run(self.id, status="FINISHED" if state == "released" else "FAILED")
         return replace(self, tags={**self.tags, **written})
 
+    def keep(self, place: str, files: Mapping[str, str]) -> None:
+        """Keep files (name → text) in a folder of the run; they belong to no station's result."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                Path(folder, name).write_text(text, encoding="utf-8")
+            self.registry.write_run(self.id, evidence=(Path(folder), place))
+
     def note(self, tags: Mapping[str, str]) -> "Release":
         """Add tags that belong to no station's result."""
         self.registry.write_run(self.id, tags=tags)
@@ -131,14 +141,37 @@ def load(registry: Registry, run_id: str) -> Release:
         raise UsageError(
             f"run {run_id}", expected="a release", found="a run without release.format"
         )
-    if tags["release.format"] != FORMAT:
+    told = tags["release.format"]
+    if not told.isdecimal() or int(told) > FORMAT:
         raise OutsideError(
             f"release {run_id}",
-            expected=f"format {FORMAT}",
-            found=f"format {tags['release.format']}",
-            next_step="use the version of this software that wrote it, or a newer one",
+            expected=f"format {FORMAT} or older",
+            found=f"format {told}",
+            next_step=ledger.NEWER,
         )
     return Release(registry, run_id, tags)
+
+
+def exactly(registry: Registry, run_id: str, model: str, version: str, image: str) -> Release:
+    """A release by its id, if it is one of this model version and, where named, of this image.
+
+    Raises:
+        UsageError: no such release.
+        RefusedError: it is another version's, or its image is another one.
+    """
+    found = load(registry, run_id)
+    told = (found.model, found.version, found.tags.get("release.image_digest", "none"))
+    for what, wanted, is_ in zip(
+        ("model", "version", "image"), (model, version, image or told[2]), told, strict=True
+    ):
+        if is_ != wanted:
+            raise RefusedError(
+                f"{what} of release {run_id[:8]}",
+                expected=wanted,
+                found=is_,
+                next_step="dispatch the release anew: somebody changed what the jobs share",
+            )
+    return found
 
 
 def newest(registry: Registry, model: str, version: str, **tags: str) -> Release | None:
@@ -170,9 +203,10 @@ def start(
     registry: Registry, model: str, version: str, digest: str, facts: Mapping[str, str]
 ) -> Release:
     """Begin a release. An earlier one of this version that is still open gives way to it."""
+    ledger.found(registry, model)
     earlier = newest(registry, model, version, state="open")
     tags = {
-        "release.format": FORMAT,
+        "release.format": str(FORMAT),
         "release.model": model,
         "release.version": version,
         "release.digest": digest,

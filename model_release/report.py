@@ -85,10 +85,15 @@ def _table(report: Report, width: int, colour: bool) -> str:
         console.print()
     text = out.getvalue()
     # Lines are for copying: they are never folded.
-    return text + "".join(f"{plain(line)}\n" for line in report.lines)
+    return text + "".join(f"{_indented(line)}\n" for line in report.lines)
 
 
-def _cell(text: str) -> str:
+def _indented(line: str) -> str:
+    """A printable line that keeps its indentation: a diff is nothing without it."""
+    return " " * (len(line) - len(line.lstrip(" "))) + plain(line)
+
+
+def cell(text: str) -> str:
     """Text that cannot leave its table cell or become a link, an image, HTML or a mention."""
     escaped = plain(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
     for character in "[]`*_@":
@@ -98,16 +103,21 @@ def _cell(text: str) -> str:
 
 def _markdown(report: Report) -> str:
     parts = [
-        f"## {MARKS.get(report.outcome, '')} {_cell(report.title)}: {_cell(report.outcome)}",
+        f"## {MARKS.get(report.outcome, '')} {cell(report.title)}: {cell(report.outcome)}",
         "",
     ]
     for table in report.tables:
-        parts += [f"### {_cell(table.title)}", ""]
+        parts += [f"### {cell(table.title)}", ""]
         parts += [f"| {' | '.join(table.columns)} |", f"|{' --- |' * len(table.columns)}"]
         for row in table.rows:
-            cells = [f"{MARKS[cell]} {cell}" if cell in MARKS else _cell(cell) for cell in row]
+            cells = [f"{MARKS[text]} {text}" if text in MARKS else cell(text) for text in row]
             parts.append(f"| {' | '.join(cells)} |")
         parts.append("")
     if report.lines:
-        parts += ["```", *(plain(line).replace("```", "'''") for line in report.lines), "```", ""]
+        parts += [
+            "```",
+            *(_indented(line).replace("```", "'''") for line in report.lines),
+            "```",
+            "",
+        ]
     return "\n".join(parts)

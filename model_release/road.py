@@ -15,7 +15,7 @@ from model_release.stations.approve import Approval
 from model_release.stations.build import Context, build
 from model_release.stations.deploy import deploy
 from model_release.stations.image import Wanted, build_image
-from model_release.stations.promote import CHAMPION, promote
+from model_release.stations.promote import CHAMPION, promote, rollback_command
 from model_release.stations.smoke import smoke_test
 from model_release.stations.validate import validate, verdict
 from model_release.targets import Running, Target
@@ -58,7 +58,7 @@ def run_release(
     number = workspace.registry.version(model, version).version
     times = Times()
     with file_lock(workspace.home / "road" / f"{model}.lock", f"a release of {model}"):
-        release = times.of("validate", lambda: _validated(workspace, model, number))
+        release = times.of("validate", lambda: validated(workspace, model, number))
         release, context = times.of("build", lambda: _built(workspace, release, target, wanted))
         release, _ = times.of(
             "deploy to staging", lambda: deploy(workspace, release, "staging", target, approval)
@@ -71,7 +71,8 @@ def run_release(
         )
         workspace.progress.station("promote", f"{model} {number} becomes champion")
         release = times.of("promote", lambda: promote(release, target))
-    return _report(release, production, times.seconds, context.path)
+    undo = rollback_command(release, target)
+    return _report(release, production, times.seconds, context.path, undo)
 
 
 def _built(
@@ -84,7 +85,7 @@ def _built(
     return release, context
 
 
-def _validated(workspace: Workspace, model: str, version: str) -> Release:
+def validated(workspace: Workspace, model: str, version: str) -> Release:
     """The release to go on with, or a new one that has passed its gates."""
     release = _unfinished(workspace, model, version)
     if release:
@@ -156,7 +157,11 @@ def _number(value: float | None) -> str:
 
 
 def _report(
-    release: Release, production: Running, seconds: Mapping[str, float], context: Path
+    release: Release,
+    production: Running,
+    seconds: Mapping[str, float],
+    context: Path,
+    undo: str,
 ) -> Report:
     judged = release.json("validate/report.json")
     stations = Table(
@@ -166,13 +171,15 @@ def _report(
     return Report(
         title=f"{release.model} {release.version}",
         outcome="passed",
-        tables=[gate_table(judged), comparison_table(judged), stations],
+        tables=[gate_table(judged), comparison_table(judged), *production.measured, stations],
         lines=[
             f"champion of {release.model}: version {release.version}, {release.digest}",
             f"approved by {approved}; release {release.id}",
             f"production: {production.url}",
             "try it:",
             f"  {curl(production.url, context)}",
+            "should it be wrong:",
+            f"  {undo}",
         ],
         data={
             "release": release.id,

@@ -2,7 +2,7 @@
 
 A file is judged by its content, not by its name: whatever the standard library's unpickler can
 follow is a pickle. Text is harmless unless it is Python or such a pickle; binary that no rule here
-knows is "unknown", and the gate stops it.
+knows is "unknown", and the gate stops it. What MLmodel has unpickled has to be a readable pickle.
 """
 
 import ast
@@ -13,7 +13,7 @@ import lzma
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -38,28 +38,46 @@ DATA_SUFFIXES = {
 CODE_SUFFIXES = {".so", ".pyc", ".pyd", ".dll", ".dylib", ".exe"}
 """Compiled code: only a trusted flavor lets it through; MLflow logs `.pyc` files beside `.py`."""
 
+PICKLED = ("pickled_model", "python_model")
+LOADED = ("model_path", "data")
+"""Settings in MLmodel that name files which its loader reads, the first ones as pickles."""
+
+CODE = "code"
+"""The setting in MLmodel that names what Python may import from: a folder, or a zip by any name."""
+
+READERS = {f"mlflow.{name}" for name in ("catboost", "onnx", "prophet", "pytorch", "xgboost")}
+"""Loaders that read what LOADED names by themselves: no pickle, or a folder or archive of some."""
+
+BOOSTER = "lightgbm.basic.Booster"
+"""The one class whose files mlflow's loader for lightgbm does not unpickle."""
+
 
 def scan(model_dir: Path) -> Serialization:
     """List the model's flavors and its risky files. Nothing is imported, loaded or run."""
-    metadata = _metadata(model_dir)
-    flavors = metadata.get("flavors")
-    flavors = flavors if isinstance(flavors, dict) else {}
-    unpickled = _unpickled(flavors)
+    flavors = _flavors(model_dir)
     files = list(_loaders(flavors))
+    unpickled: set[Path] = set()
+    for mlmodel in sorted(model_dir.rglob("MLmodel")):
+        inner = _flavors(mlmodel.parent)
+        files += _strayed(mlmodel.relative_to(model_dir).as_posix(), inner)
+        unpickled.update(mlmodel.parent / name for name in _unpickled(inner))
     for path in sorted(model_files(model_dir)):
         name = path.relative_to(model_dir).as_posix()
         with path.open("rb") as file:
-            files += _scan(name, file, joblib=name not in unpickled)
+            own = path not in unpickled
+            files += _scan(name, file, joblib=own, unpickled=not own)
     named = tuple(name for name in flavors if name != "python_function")
     return Serialization(named or tuple(flavors), tuple(files))
 
 
-def _metadata(model_dir: Path) -> dict[str, Any]:
+def _flavors(folder: Path) -> dict[str, Any]:
+    """The flavors that the MLmodel in a folder names; none where it cannot be read."""
     try:
-        metadata = yaml.safe_load((model_dir / "MLmodel").read_text("utf-8"))
+        metadata = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
-    return metadata if isinstance(metadata, dict) else {}
+    flavors = metadata.get("flavors") if isinstance(metadata, dict) else None
+    return flavors if isinstance(flavors, dict) else {}
 
 
 def _loaders(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
@@ -72,15 +90,42 @@ def _loaders(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
         yield SerializedFile("MLmodel", "python", (loader,))
 
 
-def _unpickled(flavors: dict[str, Any]) -> set[str]:
-    """Files that mlflow itself gives to `pickle.load` (or to the flavor's own loader)."""
-    keys = ("pickled_model", "python_model", "model_path", "data")
-    settings = [flavor for flavor in flavors.values() if isinstance(flavor, dict)]
-    return {str(flavor[key]) for flavor in settings for key in keys if key in flavor}
+def _settings(flavors: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Key and value of every setting among `keys`, of all flavors."""
+    for settings in flavors.values():
+        for key in keys if isinstance(settings, dict) else ():
+            if settings.get(key):
+                yield key, str(settings[key])
 
 
-def _scan(name: str, file: BinaryIO, *, joblib: bool, depth: int = 0) -> Iterator[SerializedFile]:
-    """Everything risky in one file, or in one member of an archive ("archive!member")."""
+def _strayed(mlmodel: str, flavors: dict[str, Any]) -> Iterator[SerializedFile]:
+    """Settings by which a load finds code, or something else than the files that are scanned."""
+    for key, value in _settings(flavors, (*PICKLED, *LOADED, CODE)):
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts:
+            problem = f"{key} leads out of the model: {value}"
+            yield SerializedFile(mlmodel, "unknown", problem=problem)
+        elif key == CODE:
+            yield SerializedFile(mlmodel, "python", (value,))
+
+
+def _unpickled(flavors: dict[str, Any]) -> Iterator[str]:
+    """Files that mlflow itself gives to `pickle.load`, as MLmodel names them."""
+    loaders = {value for _, value in _settings(flavors, ("loader_module",))}
+    classes = {value for _, value in _settings(flavors, ("model_class",))}
+    own = READERS | {"mlflow.lightgbm"} if classes == {BOOSTER} else READERS
+    reads = bool(loaders) and loaders <= own
+    for _, value in _settings(flavors, PICKLED if reads else (*PICKLED, *LOADED)):
+        yield value
+
+
+def _scan(
+    name: str, file: BinaryIO, *, joblib: bool, unpickled: bool = False, depth: int = 0
+) -> Iterator[SerializedFile]:
+    """Everything risky in one file, or in one member of an archive ("archive!member").
+
+    `joblib`: its arrays may lie between opcodes. `unpickled`: a pickle, whatever it looks like.
+    """
     head = file.read(8)
     file.seek(0)
     inner = partial(_scan, joblib=joblib, depth=depth + 1)
@@ -90,14 +135,16 @@ def _scan(name: str, file: BinaryIO, *, joblib: bool, depth: int = 0) -> Iterato
     elif head.startswith(b"PK\x03\x04"):
         yield from _archive(name, file, inner)
     elif unpack:
-        yield from _packed(name, unpack(file), inner)
+        yield from _packed(name, unpack(file), partial(inner, unpickled=unpickled))
     elif head.startswith(b"\x93NUMPY"):
         yield from _array(name, file)
     elif head:
-        yield from _plain(name, file, head, joblib=joblib)
+        yield from _plain(name, file, head, joblib=joblib, unpickled=unpickled)
 
 
-def _plain(name: str, file: BinaryIO, head: bytes, *, joblib: bool) -> Iterator[SerializedFile]:
+def _plain(
+    name: str, file: BinaryIO, head: bytes, *, joblib: bool, unpickled: bool
+) -> Iterator[SerializedFile]:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in (".py", ".ipynb"):
         yield _python(name, file.read())
@@ -106,7 +153,7 @@ def _plain(name: str, file: BinaryIO, head: bytes, *, joblib: bool) -> Iterator[
         yield SerializedFile(name, "unknown")
         return
     found = find_names(file, joblib=joblib)
-    if found.calls or not found.problem or head.startswith(b"\x80"):
+    if found.calls or not found.problem or head.startswith(b"\x80") or unpickled:
         yield SerializedFile(name, "pickle", tuple(sorted(found.names)), found.problem)
     elif suffix not in DATA_SUFFIXES and not _is_text(file):
         yield SerializedFile(name, "unknown")
@@ -134,14 +181,16 @@ def _archive(
             members = {member.filename: member for member in archive.infolist()}
             if "schema.json" in members:
                 yield _skops(name, file)
-                return
             if sum(member.file_size for member in members.values()) > MAX_UNPACKED_BYTES:
                 yield SerializedFile(name, "unknown", problem="too large when unpacked")
                 return
             for path, member in members.items():
                 if not member.is_dir() and not _is_tensor(path, members):
                     with archive.open(member) as content:
-                        yield from inner(f"{name}!{path}", cast("BinaryIO", content))
+                        found = inner(f"{name}!{path}", cast("BinaryIO", content))
+                        # Another loader than skops may take it: what only skops reads is its own.
+                        skops = "schema.json" in members
+                        yield from (each for each in found if each.format == "pickle" or not skops)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
         yield SerializedFile(name, "unknown", problem=f"no readable archive: {error}")
 

@@ -5,15 +5,21 @@ key, is as foreign as an unsigned one. Settings are environment variables; a key
 COSIGN_PASSWORD, where cosign itself reads it.
 """
 
+import base64
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model_release.command import Done, call
 from model_release.errors import OutsideError, RefusedError, UsageError
 
 SECONDS = 180.0
+GATES = "urn:model-release:gates"
+"""Type of the attestation that holds a release's gate report."""
+
 VARIABLES = {
     "COSIGN_KEY": "private key that signs: a file, or a KMS address such as awskms://…",
     "COSIGN_PUBLIC_KEY": "key that verifies; that of COSIGN_KEY if not given",
@@ -100,6 +106,48 @@ class Signing:
                 next_step="do not use it: build and push the release anew where the key is",
             )
 
+    def attest_report(self, reference: str, report: Path) -> None:
+        """Attest the gate report of an image's release, beside the image in its registry.
+
+        Raises:
+            OutsideError: cosign, the key or the registry does not do it.
+        """
+        by = ["--key", self.key, *PRIVATE] if self.key else []
+        about = ["--type", GATES, "--predicate", str(report)]
+        _done(["cosign", "attest", "--yes", *by, *about, reference], reference)
+
+    def verify_report(self, reference: str, report: str) -> None:
+        """Refuse a gate report other than the one attested for an image; nothing if none has to be.
+
+        Args:
+            reference: the image by digest.
+            report: JSON, as the release has it now.
+
+        Raises:
+            RefusedError: none was attested by whoever is trusted, or it says something else.
+            OutsideError: cosign or the key cannot be had.
+        """
+        if not self.verifies:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            by = self._trusted(Path(folder))
+            command = ["cosign", "verify-attestation", *by, "--type", GATES, reference]
+            done = call(command, seconds=SECONDS)
+        attested = [_predicate(line) for line in done.out.splitlines() if line.startswith("{")]
+        if done.code or json.loads(report) not in attested:
+            found = done.complaint.removeprefix("error during command execution: ")
+            raise RefusedError(
+                f"gate report of image {reference}",
+                expected=f"to be as {self._signer} attested it when the image was built",
+                found=found if done.code else "another report",
+                next_step="somebody changed it in the registry: validate the version again",
+            )
+
+    @property
+    def signer(self) -> str:
+        """Whose signature is wanted, in words; "" if none is."""
+        return self._signer if self.verifies else ""
+
     @property
     def _signer(self) -> str:
         return self.identity if not (self.key or self.public_key) else "the configured key"
@@ -117,6 +165,12 @@ class Signing:
         done = _done(["cosign", "public-key", "--key", self.key], "COSIGN_KEY")
         public.write_text(done.out, encoding="utf-8")
         return ["--key", str(public), PRIVATELY]
+
+
+def _predicate(line: str) -> Any:
+    """What a line of `cosign verify-attestation`, an in-toto statement in an envelope, states."""
+    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    return statement["predicate"]
 
 
 def _done(command: list[str], what: str) -> Done:

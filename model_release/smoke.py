@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from model_release.answers import Tolerances, first_difference, single_row, without_columns
-from model_release.errors import OutsideError
+from model_release.errors import OutsideError, UsageError
 
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
@@ -75,6 +75,7 @@ def smoke(
         budget: for the latency of single requests; None to leave it unmeasured.
 
     Raises:
+        UsageError: `url` is no address.
         OutsideError: nobody answers at `url`.
     """
     with _session(url) as session:
@@ -127,8 +128,9 @@ def _connect(session: requests.Session, url: str) -> None:
                     next_step="see what runs with scripts/release_status.py",
                 ) from error
             time.sleep(0.1)
-        except requests.RequestException as error:
-            raise OutsideError(
+        except (ValueError, requests.RequestException) as error:
+            nowhere = isinstance(error, ValueError)  # requests' word for what is no address
+            raise (UsageError if nowhere else OutsideError)(
                 url,
                 expected="the address of a model server, such as http://127.0.0.1:8180",
                 found=_cause(error),

@@ -21,9 +21,9 @@ COLUMNS = (
 )
 
 
-def status(workspace: Workspace, target: Target) -> Report:
-    """Every deployment of a target, each with the model's champion."""
-    running = target.running()
+def status(workspace: Workspace, target: Target, environment: str | None = None) -> Report:
+    """Every deployment of a target (in one environment), each with the model's champion."""
+    running = target.running(environment)
     champions = {run.model: _champion(workspace.registry, run.model) for run in running}
     rows = [_row(run, champions[run.model]) for run in running]
     dead = any(not run.replicas for run in running)
@@ -36,9 +36,9 @@ def status(workspace: Workspace, target: Target) -> Report:
     )
 
 
-def stop(target: Target) -> Report:
-    """End every deployment of a target."""
-    ended = target.stop()
+def stop(target: Target, environment: str | None = None) -> Report:
+    """End every deployment of a target (in one environment)."""
+    ended = target.stop(environment)
     rows = [(run.environment, run.model, run.version, run.url) for run in ended]
     return Report(
         title=f"target {target.name}",
@@ -76,4 +76,6 @@ def age(passed: timedelta) -> str:
 
 
 def _data(run: Running, champion: str | None) -> dict[str, object]:
-    return asdict(run) | {"since": run.since.isoformat(timespec="seconds"), "champion": champion}
+    told = asdict(run) | {"since": run.since.isoformat(timespec="seconds"), "champion": champion}
+    del told["measured"]
+    return told

@@ -12,6 +12,7 @@ from pathlib import Path
 from model_release import ROOT
 from model_release.config import ModelConfig, load_config
 from model_release.digest import model_digest
+from model_release.errors import OutsideError, disk_full
 from model_release.progress import Progress
 from model_release.registry import ModelVersion, Registry
 
@@ -76,7 +77,11 @@ class Workspace:
         old ones, never over them.
         """
         with self.scratch() as folder:
-            self.registry.download(version.name, version.version, folder)
+            try:
+                self.registry.download(version.name, version.version, folder)
+            except OutsideError as error:
+                # MLflow tells it as one of several things that failed "while downloading".
+                raise disk_full(error.__cause__) or error from error
             (folder / "registered_model_meta").unlink(missing_ok=True)
             digest = model_digest(folder)
             final = self.home / "models" / digest.removeprefix("sha256:")

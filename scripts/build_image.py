@@ -1,17 +1,17 @@
 """Station build: the build context of a validated release, and its image where one is wanted."""
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_release import cli
 from model_release.report import Report, Table
+from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
+    from model_release.release import Release
     from model_release.stations.image import Image
 
 MIB = 1024 * 1024
@@ -22,8 +22,9 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.stations.build import build as build_context
     from model_release.stations.image import Wanted, build_image
 
+    release = _release(arguments, workspace)
     begun = time.monotonic()
-    release, context = build_context(workspace, cli.release(arguments, workspace))
+    release, context = build_context(workspace, release)
     seconds = {"context": time.monotonic() - begun}
     facts = {
         "release": release.id,
@@ -41,7 +42,8 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         release, image = build_image(workspace, release, context, wanted)
         seconds["image"] = time.monotonic() - begun
         facts |= _facts(image)
-        _tell_workflow(release.id, image.digest)
+        # Not the reference: account ids in it look like secrets, and GitHub drops those.
+        tell_workflow(digest=image.digest)
     return Report(
         title=f"{'image' if image else 'build context'} of {release.model} {release.version}",
         outcome="passed",
@@ -53,6 +55,18 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         | ({"size": _size(image)} if image else {})
         | {"seconds": {name: round(took, 3) for name, took in seconds.items()}},
     )
+
+
+def _release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
+    """The release that the options name, validated first where that is wanted."""
+    if arguments.release or not arguments.validate:
+        return cli.release(arguments, workspace)
+    from model_release.example import train_if_missing
+    from model_release.road import validated
+
+    train_if_missing(workspace, arguments.model_name)
+    found = workspace.registry.version(arguments.model_name, arguments.model_version)
+    return validated(workspace, found.name, found.version)
 
 
 def _facts(image: "Image") -> dict[str, str]:
@@ -73,13 +87,6 @@ def _size(image: "Image") -> dict[str, int | None]:
     }
 
 
-def _tell_workflow(release: str, digest: str) -> None:
-    """Leave the digest for later jobs. Not the reference: account ids in it look like secrets."""
-    if path := os.environ.get("GITHUB_OUTPUT"):
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"release={release}\ndigest={digest}\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when context and image hold what was validated."""
     options = cli.parser(
@@ -87,20 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python scripts/build_image.py --model-name iris-classifier --model-version 1 "
         "--image-registry ghcr.io/owner --push",
     )
-    cli.add_env(
-        options,
-        "--image-registry",
-        "IMAGE_REGISTRY",
-        "host and path of the image, such as ghcr.io/owner; no image if not given",
-    )
-    cli.add_env(
-        options,
-        "--base-image",
-        "BASE_IMAGE",
-        "base, best by digest; python:3.x-slim-bookworm if not given",
-    )
+    cli.add_release(options)
+    cli.add_image_options(options)
     options.add_argument(
         "--push", action="store_true", help="push the image, sign it where cosign is configured"
+    )
+    options.add_argument(
+        "--validate",
+        action="store_true",
+        help="ask the gates first where they were not asked; train the example if there is none",
     )
     return cli.run(options, argv, build)
 

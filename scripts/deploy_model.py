@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from model_release import cli
 from model_release.errors import UsageError
 from model_release.report import Report, Table
+from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         target,
         cli.approval(arguments, workspace, target),
     )
+    tell_workflow(url=running.url)
     facts = {
         "environment": arguments.environment,
         "model": running.model,
@@ -38,7 +40,7 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     return Report(
         title=f"{release.model} {release.version} in {arguments.environment}",
         outcome="passed",
-        tables=[Table("Deployment", ("what", "value"), list(facts.items()))],
+        tables=[Table("Deployment", ("what", "value"), list(facts.items())), *running.measured],
         data=facts,
     )
 
@@ -55,13 +57,21 @@ def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target
             next_step="add --target kubernetes",
         )
     release = cli.release(arguments, workspace)
-    changes = target.diff(arguments.environment, prepared(workspace, release, target))
+    changes, added = target.diff(arguments.environment, prepared(workspace, release, target))
     return Report(
         title=f"{release.model} {release.version} in {arguments.environment}, nothing was changed",
         outcome="would be admitted",
         tables=[Table("Changes", ("objects",), [(summary(changes),)])],
-        lines=changes.splitlines() if arguments.diff else [],
-        data={"environment": arguments.environment, "release": release.id, "diff": changes},
+        lines=[
+            *(f"taken away: {each}" for each in added),
+            *(changes.splitlines() * arguments.diff),
+        ],
+        data={
+            "environment": arguments.environment,
+            "release": release.id,
+            "diff": changes,
+            "added_by_hand": added,
+        },
     )
 
 
@@ -77,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--dry-run", action="store_true", help="have the cluster check it all, change nothing"
     )
     options.add_argument("--diff", action="store_true", help="the same, and show every change")
+    cli.add_release(options)
     cli.add_deploy_options(options)
     return cli.run(options, argv, deploy)
 

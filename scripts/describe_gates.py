@@ -13,6 +13,9 @@ from model_release.errors import ReleaseError, UsageError
 from model_release.gates import gates
 
 EXAMPLE = Path("models/iris-classifier.yaml")
+BESIDE_GATES = ("holdout", "production", "local")
+"""Sections that are no gate's; `kubernetes` has a page of its own, docs/kubernetes.md."""
+
 HEADER = f"""<!-- Generated from model_release/gates/ by `make schema`; edit it there. -->
 
 # The gates
@@ -64,7 +67,8 @@ def gates_markdown(example: str) -> str:
     for number, name in enumerate(gates(), start=1):
         limits = definitions[sections[name]["$ref"].rpartition("/")[2]]
         lines += _table(f"{number}. {name}", limits, definitions)
-    lines += _table("holdout", definitions["Holdout"], definitions)
+    for section in BESIDE_GATES:
+        lines += _table(section, definitions[section.capitalize()], definitions)
     return "\n".join(lines) + "\n"
 
 

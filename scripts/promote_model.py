@@ -11,8 +11,11 @@ from model_release.workspace import Workspace
 def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
     from model_release.stations.promote import promote as promote_release
+    from model_release.stations.promote import rollback_command
 
-    release = promote_release(cli.release(arguments, workspace), cli.target(arguments, workspace))
+    target = cli.target(arguments, workspace)
+    release = promote_release(cli.release(arguments, workspace), target)
+    undo = rollback_command(release, target)
     facts = {
         "model": release.model,
         "champion": release.version,
@@ -25,7 +28,8 @@ def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         title=f"{release.model} {release.version} is champion",
         outcome="passed",
         tables=[Table("Champion", ("what", "value"), list(facts.items()))],
-        data=facts,
+        lines=["should it be wrong:", f"  {undo}"],
+        data=facts | {"rollback": undo},
     )
 
 
@@ -35,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Make the version that production serves the champion.",
         "python scripts/promote_model.py --model-name iris-classifier --model-version 1",
     )
+    cli.add_release(options)
     cli.add_target(options)
     return cli.run(options, argv, promote)
 

@@ -14,17 +14,22 @@ def status(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.status import stop
 
     target = cli.target(arguments, workspace)
-    return stop(target) if arguments.stop else look(workspace, target)
+    if arguments.stop:
+        return stop(target, arguments.environment)
+    return look(workspace, target, arguments.environment)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when it could be found out, 1 when production is not what the champion says."""
+    """Exit code 0 when it could be found out, whatever serves."""
     options = cli.parser(
         "Say what serves what, and whether it is the champion.",
         "python scripts/release_status.py --format markdown",
         model=False,
     )
-    options.add_argument("--stop", action="store_true", help="end every server of the local target")
+    options.add_argument(
+        "--environment", choices=("staging", "production"), help="this one; both if not given"
+    )
+    options.add_argument("--stop", action="store_true", help="end what serves there")
     cli.add_target(options)
     return cli.run(options, argv, status)
 

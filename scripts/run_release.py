@@ -14,6 +14,12 @@ def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.road import run_release
     from model_release.stations.image import Wanted
 
+    # At once: until the registry is open there would be nothing to see for over a second.
+    newest = f"the newest version of {arguments.model_name}"
+    version = arguments.model_version
+    workspace.progress.station(
+        "release", f"{arguments.model_name} {version}" if version else newest
+    )
     train_if_missing(workspace, arguments.model_name)
     target = cli.target(arguments, workspace)
     return run_release(

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Check that a server of a release answers as the validated model did.",
         "python scripts/smoke_test.py --url http://127.0.0.1:8181 --model-name iris-classifier",
     )
+    cli.add_release(options)
     cli.add_target(options)
     cli.add_env(options, "--url", "SMOKE_URL", "address; where staging was deployed if not given")
     return cli.run(options, argv, smoke)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from model_release import cli
 from model_release.report import Report
+from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 
@@ -13,7 +14,9 @@ def validate(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.road import validation_report
     from model_release.stations.validate import validate as judge
 
-    return validation_report(judge(workspace, arguments.model_name, arguments.model_version))
+    release = judge(workspace, arguments.model_name, arguments.model_version)
+    tell_workflow(release=release.id)
+    return validation_report(release)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,7 @@
 """`python -m serving`: serve the model of a context folder until SIGTERM.
 
+SIGUSR1 says that SIGTERM is near: it goes on serving, is not ready, and keeps no connection.
+
 Exit codes: 0 drained and stopped, 2 wrong usage, settings or context, 3 model or port failed.
 """
 
@@ -13,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving import workers
+from serving import imports, workers
 from serving.context import model_folder, read_release
 from serving.cpus import limit_threads
 from serving.errors import ServingError
@@ -54,6 +56,7 @@ def _socket(arguments: argparse.Namespace) -> socket.socket:
 
 
 def _serve(context: Path, bound: socket.socket, settings: Settings) -> None:
+    imports.prepare(model_folder(context))
     import uvloop
 
     from serving.app import create_app
@@ -71,6 +74,7 @@ def _serve(context: Path, bound: socket.socket, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, drain)
+        loop.add_signal_handler(signal.SIGUSR1, app.begin_drain)
         bound.listen(2048)
         host, port = bound.getsockname()[:2]
         logging.info("serving %s on %s:%d", app.release.title, host, port)
@@ -93,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     _configure_logs()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while the model is being loaded
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         settings = Settings.from_environment(os.environ)
         limit_threads(settings.workers)

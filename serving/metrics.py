@@ -67,13 +67,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._registry,
         ).set
-        Gauge(
-            "serving_model_info",
-            "The model that is served; the value is 1.",
-            ["name", "version", "digest", "release"],
-            multiprocess_mode="max",
-            registry=self._registry,
-        ).labels(release.model, release.version, release.digest, release.release).set(1)
+        _tell_model(release, self._registry)
         self._status = {
             code: self._requests.labels(str(code)).inc for code in (200, 400, 429, 500, 504)
         }
@@ -100,3 +94,16 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return registry
+
+
+def _tell_model(release: Release, registry: "CollectorRegistry") -> None:
+    """Register the metric whose labels say which model this is."""
+    from prometheus_client import Gauge
+
+    Gauge(
+        "serving_model_info",
+        "The model that is served; the value is 1.",
+        ["name", "version", "digest", "release"],
+        multiprocess_mode="max",
+        registry=registry,
+    ).labels(release.model, release.version, release.digest, release.release).set(1)

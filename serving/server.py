@@ -12,14 +12,23 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.settings import Settings
 
-CLOSE = (b"connection", b"close")
 TICK_SECONDS = 0.05
+HEAD_BYTES = 2**16
+FRAMING = 8
+"""Bytes of chunk headers that each byte of a body may bring: a client that sends byte by byte."""
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+NOTHING = b"connection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on the time a client has to send its headers."""
+    """uvicorn's protocol, with limits on the time a client has to send its headers, and on them.
+
+    Whatever is no body counts: address, headers, trailers, and what chunks bring besides.
+    """
 
     header_seconds = 10.0
+    _head_bytes = 0
+    _body_bytes = 0
     _header_timer: asyncio.TimerHandle | None = None
     _in_headers = True
 
@@ -30,7 +39,10 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Stop the clock when the headers are complete, start it while they are not."""
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes > HEAD_BYTES + FRAMING * self._body_bytes:
+            self._too_much()
         if self._in_headers:
             if self._header_timer is None:
                 self._start_timer()
@@ -47,6 +59,17 @@ class Protocol(HttpToolsProtocol):
         self._in_headers = False
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """What is body is for `read_body` to bound."""
+        self._head_bytes -= len(body)
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The next request begins at nothing."""
+        self._head_bytes = self._body_bytes = 0
+        super().on_message_complete()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """No clock outlives its connection."""
         self._stop_timer()
@@ -62,6 +85,12 @@ class Protocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+    def _too_much(self) -> None:
+        if not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(TOO_LARGE + NOTHING)
             self.transport.close()
 
 
@@ -81,7 +110,6 @@ class Server(uvicorn.Server):
     async def main_loop(self) -> None:
         """Keep the Date header fresh until the stop, then until no new connection is accepted."""
         await self._tick_until(lambda: self._stop.is_set(), event=self._stop)
-        self._announce_close()
         until = time.monotonic() + self._settings.drain_listen_seconds
         await self._tick_until(lambda: time.monotonic() >= until)
 
@@ -102,14 +130,6 @@ class Server(uvicorn.Server):
         await self._tick_until(
             lambda: not self.server_state.connections or time.monotonic() >= give_up
         )
-
-    def _announce_close(self) -> None:
-        self.config.headers = [*self.config.headers, ("connection", "close")]
-        self.config.encoded_headers = [*self.config.encoded_headers, CLOSE]
-        for connection in self.server_state.connections:
-            cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_complete:
-                cycle.keep_alive = False
 
     async def _tick_until(self, done: Any, event: asyncio.Event | None = None) -> None:
         """Refresh the default headers (Date) at least once a second until `done()`."""
@@ -145,8 +165,8 @@ async def serve(
     It installs no signal handler. The sockets must be bound; they are closed at the end (the copy
     of another process stays open and keeps what waits in the kernel's queue). After `stop` is set
 
-    1. every answer carries `Connection: close`; for `drain_listen_seconds` new connections are
-       still accepted, then the listening sockets are closed;
+    1. for `drain_listen_seconds` new connections are still accepted, then the listening sockets
+       are closed;
     2. what is in flight and what arrives on open connections is answered;
     3. connections that stay idle for `drain_idle_seconds` are closed, and the call returns when
        no connection is left (at the latest `request_seconds` after that).

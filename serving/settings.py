@@ -40,6 +40,12 @@ class Settings:
     body_bytes: int = _count(
         "SERVING_MAX_BODY_BYTES", 16 * 2**20, 1, "size of a body; a larger one is answered 413"
     )
+    held_bytes: int = _count(
+        "SERVING_MAX_HELD_BYTES",
+        128 * 2**20,
+        1,
+        "bytes of all bodies that are read and not answered yet; beyond that the answer is 429",
+    )
     request_seconds: float = _setting(
         "SERVING_REQUEST_TIMEOUT_SECONDS",
         60.0,

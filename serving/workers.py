@@ -39,10 +39,11 @@ def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
     def stop(*_: object) -> None:
         nonlocal asked
         asked = True
-        _terminate(workers)
+        _send(workers, signal.SIGTERM)
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, stop)
+    signal.signal(signal.SIGUSR1, lambda *_: _send(workers, signal.SIGUSR1))
     by_pid = {worker.pid: worker for worker in workers}
     found = ""
     while by_pid:
@@ -51,7 +52,7 @@ def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
         ended.returncode = os.waitstatus_to_exitcode(status)
         if ended.returncode != 0 or not asked:
             found = found or f"exit code {ended.returncode} of process {pid}"
-            _terminate(workers)
+            _send(workers, signal.SIGTERM)
     if found:
         raise ServingError(
             "a worker process",
@@ -61,7 +62,7 @@ def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
         )
 
 
-def _terminate(workers: list[subprocess.Popen[bytes]]) -> None:
+def _send(workers: list[subprocess.Popen[bytes]], number: signal.Signals) -> None:
     for worker in workers:
         if worker.returncode is None:
-            worker.terminate()
+            worker.send_signal(number)

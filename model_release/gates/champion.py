@@ -103,6 +103,7 @@ def _compared(required: str, against: str, sample: PairedSample, limits: Limits)
             (f"champion_{name}", difference.champion),
             (f"regression_{name}", difference.regression),
             (f"regression_bound_{name}", difference.bound),
+            (f"regression_low_{name}", difference.low),
         )
     }
     found = "; ".join(_shown(name, each) for name, each in differences.items())

@@ -8,9 +8,8 @@ from pydantic import Field
 from model_release.evidence import Scores
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import (
-    MetricName,
+    MetricThresholds,
     Outcome,
-    Threshold,
     failed,
     listed,
     misses,
@@ -26,7 +25,7 @@ class Limits(BaseLimits):
 
     needs: ClassVar[tuple[str, ...]] = ("thresholds",)
 
-    thresholds: dict[MetricName, Threshold] = Field(
+    thresholds: MetricThresholds = Field(
         default_factory=dict,
         min_length=1,
         description="Bounds by scikit-learn's metric name: `accuracy: {min: 0.9}`, "

@@ -29,6 +29,7 @@ class Outcome:
     """One gate's answer: what was required, what was found and, when it says no, what to do.
 
     `facts` are numbers worth keeping as metrics of the release, such as {"accuracy": 0.96}.
+    `exit_code` is the command's, should this gate be what stops the release.
     """
 
     status: Status
@@ -38,6 +39,7 @@ class Outcome:
     facts: tuple[tuple[str, float], ...] = ()
     gate: str = ""
     seconds: float = 0.0
+    exit_code: int = 1
 
     @property
     def lets_through(self) -> bool:
@@ -75,6 +77,7 @@ class Limits(BaseModel):
     skip: str | None = Field(
         default=None,
         min_length=3,
+        pattern=r"\S",
         description="Skip this gate, for this reason. The reason stands in every report.",
     )
 
@@ -124,6 +127,19 @@ def known_metric(name: str) -> str:
 MetricName = Annotated[
     str, AfterValidator(known_metric), WithJsonSchema({"type": "string", "enum": list(METRICS)})
 ]
+
+
+def _bound_what_is_worse(thresholds: dict[str, Threshold]) -> dict[str, Threshold]:
+    """The thresholds, unless one of them would let any bad model through."""
+    for name, threshold in thresholds.items():
+        bound = "min" if METRICS[name].greater_is_better else "max"
+        if getattr(threshold, bound) is None:
+            raise ValueError(f"{name} needs {bound}: without it no model is too bad")
+    return thresholds
+
+
+MetricThresholds = Annotated[dict[MetricName, Threshold], AfterValidator(_bound_what_is_worse)]
+"""Bounds by scikit-learn's metric name, each on the side on which the metric is worse."""
 
 
 def misses(thresholds: Mapping[str, Threshold], metrics: Mapping[str, float]) -> list[str]:

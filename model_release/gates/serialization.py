@@ -13,7 +13,11 @@ NAMED = 5
 """Names that the report lists before it only counts."""
 
 TypeName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.\w+)+(\.\*)?$|^[A-Za-z_]\w*\.\*$")
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z_]\w*(\.\w+)+(\.\*)?$|^[A-Za-z_]\w*\.\*$"
+        r"|^[A-Za-z_]\w*(\.\w+)*:\w+(\.\w+)+$"
+    ),
 ]
 
 
@@ -27,14 +31,15 @@ class Limits(BaseLimits):
     trusted_types: tuple[TypeName, ...] = Field(
         (),
         description="Dotted names that files may import when loaded; a name that ends in `.*` "
-        "trusts all that lies below it.",
+        "trusts all that lies below it, but for `module:name.name`, which may lead anywhere.",
     )
 
 
 def _is_trusted(name: str, trusted: tuple[str, ...]) -> bool:
-    return any(
-        name.startswith(entry[:-1]) if entry.endswith(".*") else name == entry for entry in trusted
-    )
+    if name in trusted:
+        return True
+    below = [entry[:-1] for entry in trusted if entry.endswith(".*")]
+    return ":" not in name and name.startswith(tuple(below))
 
 
 def _some(names: list[str]) -> str:

@@ -8,9 +8,8 @@ from pydantic import Field
 from model_release.evidence import Scores, Slice
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import (
-    MetricName,
+    MetricThresholds,
     Outcome,
-    Threshold,
     failed,
     listed,
     misses,
@@ -32,7 +31,7 @@ class Limits(BaseLimits):
     min_rows: int = Field(
         30, ge=1, description="Slices with fewer rows are reported and not judged."
     )
-    thresholds: dict[MetricName, Threshold] = Field(
+    thresholds: MetricThresholds = Field(
         default_factory=dict, min_length=1, description="Bounds by scikit-learn's metric name."
     )
 

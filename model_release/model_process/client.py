@@ -174,7 +174,7 @@ class ModelProcess:
         printed = " | ".join(line.strip() for line in lines[-PRINTED_LINES:])[-1000:]
         ending = "" if status is None else f"exit status {status}"
         found = ", ".join(filter(None, [ending, printed and f"last printed: {printed}"]))
-        self._failed = ModelError(what, found=found, next_step="load and ask the model by hand")
+        self._failed = ModelError(what, found=found)
         raise self._failed
 
     def _raise_again(self) -> None:

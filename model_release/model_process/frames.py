@@ -20,6 +20,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 PREFIX_BYTES = 8
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 1024 * 2**20
+FORGED = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What Python raises about content that no `pack` writes."""
 
 
 class FrameError(ValueError):
@@ -76,7 +78,7 @@ def read(source: Callable[[int], bytes | bytearray]) -> Frame:
         header = json.loads(bytes(source(length)))
         described = header.pop("arrays")
         sizes = [int(one["bytes"]) for one in described]
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (*FORGED, AttributeError) as error:
         raise FrameError("bytes that are no header") from error
     if any(size < 0 for size in sizes) or sum(sizes) > MAX_BODY_BYTES:
         raise FrameError(f"arrays of {sum(sizes):,} bytes; {MAX_BODY_BYTES:,} are the limit")
@@ -91,7 +93,7 @@ def _arrays(
         try:
             shape = tuple(int(length) for length in one["shape"])
             yield _array(one["dtype"], shape, body)
-        except (ValueError, TypeError, KeyError) as error:
+        except FORGED as error:
             raise FrameError("an array that does not fit its description") from error
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_release.errors import RefusedError, UsageError
+from model_release.registry import Registry
 from model_release.release import Release, now
 
 APPROVER = re.compile(r"[\w.@+-][\w .@+-]{0,99}")
@@ -45,12 +46,12 @@ def approve(release: Release, approval: Approval) -> Release:
     if release.passed("approve"):
         return release
     if approval.given:
-        return _record(release, approval.given, "named on the command line")
+        return record(release, approval.given, "named on the command line")
     if approval.ask:
         question = f"Release {release.model} {release.version} to production?"
         if approval.ask(question):
-            return _record(release, approval.user, "asked on the terminal")
-        _record(release, approval.user, "asked on the terminal", approved=False)
+            return record(release, approval.user, "asked on the terminal")
+        record(release, approval.user, "asked on the terminal", approved=False)
         raise RefusedError(
             f"{release.model} {release.version}: rejected by {approval.user}",
             next_step="production is untouched; the next release begins with validation",
@@ -63,10 +64,11 @@ def approve(release: Release, approval: Approval) -> Release:
             next_step=f"make release MODEL={release.model} VERSION={release.version} APPROVE=name, "
             "or --approve name; it goes on from here",
         )
-    return _record(release, approval.user, "unattended; this production is not protected")
+    return record(release, approval.user, "unattended; this production is not protected")
 
 
-def _record(release: Release, by: str, how: str, *, approved: bool = True) -> Release:
+def record(release: Release, by: str, how: str, *, approved: bool = True) -> Release:
+    """Write down who approved or rejected a release, and how; on its version as well."""
     at = now()
     word = "approved" if approved else "rejected"
     recorded = release.record(
@@ -81,3 +83,46 @@ def _record(release: Release, by: str, how: str, *, approved: bool = True) -> Re
         {"approval_status": word, f"{word}_by": by, f"{word}_at": at},
     )
     return recorded
+
+
+def decide(release: Release, *, by: str, why: str, approved: bool) -> Release:
+    """Approve or reject a release that waits for it, by name and with a reason.
+
+    Raises:
+        UsageError: no approver or reason, or a release that does not wait.
+    """
+    words = " ".join(why.split())
+    if not APPROVER.fullmatch(by) or not words:
+        raise UsageError(
+            f"approval of {release.model} {release.version}",
+            expected="who decides and why",
+            found=f"approver {by!r}, reason {words!r}",
+            next_step="give --approve name and --reason text",
+        )
+    if release.state != "open" or release.passed("approve"):
+        raise UsageError(
+            f"release {release.id[:8]} of {release.model} {release.version}",
+            expected="one that waits for approval",
+            found=f"{release.state}, {release.tags.get('station.approve', 'not asked yet')}",
+            next_step="see it with approve_model.py without --status",
+        )
+    if approved:
+        release.require("validate", "build", "deploy-staging", "smoke")
+    recorded = record(release, by, f"approve_model.py: {words[:500]}", approved=approved)
+    release.registry.tag_version(release.model, release.version, {"approval_reason": words[:500]})
+    return recorded
+
+
+def shown(registry: Registry, model: str, version: str | None) -> dict[str, str]:
+    """What a version's tags say about its approval."""
+    found = registry.version(model, version)
+    status = found.tags.get("approval_status", "pending")
+    return {
+        "model": model,
+        "version": found.version,
+        "approval_status": status,
+        "by": found.tags.get(f"{status}_by", ""),
+        "at": found.tags.get(f"{status}_at", ""),
+        "why": found.tags.get("approval_reason", ""),
+        "validation": found.tags.get("validation_status", "none"),
+    }

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,16 @@ from model_release.answers import Tolerances
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
 from model_release.release import SCRIPTS, Release
-from model_release.report import DetailedError, Report, render
+from model_release.report import DetailedError, Report, Table, render
 from model_release.stations.approve import Approval, approve
+from model_release.stations.image import OWN_LABELS
 from model_release.stations.smoke import probe
 from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
+
+DIGEST_LABEL = f"{OWN_LABELS}digest"
+MANIFEST = "manifest.yaml"
+"""Evidence of a deploy: what was applied; empty where a target has no manifests."""
 
 NEEDED = {
     "staging": ("validate", "build"),
@@ -43,6 +49,9 @@ def deploy(
     release.require(*NEEDED[environment])
     deployment = prepared(workspace, release, target)
     if environment == "production":
+        if target.runs_images:
+            signer = signing.Signing.from_environment(os.environ)
+            signer.verify_report(deployment.image, release.text("validate/report.json"))
         release = approve(release, approval)
     workspace.progress.station(f"deploy to {environment}", f"{release.model} {release.version}")
     suite = probe(workspace, release)
@@ -55,10 +64,14 @@ def deploy(
         running = target.deploy(environment, deployment, workspace.progress.step, verify)
     except DetailedError as error:
         if not release.passed(station):
-            release.record(station, "refused", evidence={"rollout.md": _evidence(error)})
+            evidence = _evidence(str(error), "refused", error.tables)
+            release.record(station, "refused", evidence=evidence)
         raise
     if not release.passed(station):
-        release = release.record(station, "passed", tags={f"{station}.url": running.url})
+        evidence = _evidence(str(running.identity), "passed", running.measured)
+        evidence |= {MANIFEST: target.manifest(environment, deployment)}
+        tags = {f"{station}.url": running.url}
+        release = release.record(station, "passed", evidence=evidence, tags=tags)
     return release, running
 
 
@@ -69,19 +82,25 @@ def prepared(workspace: Workspace, release: Release, target: Target) -> Deployme
         UsageError: what the target starts was not built.
         RefusedError: somebody changed the context.
     """
-    limits = workspace.config(release.model).gates.golden
-    deployment = Deployment(
-        model=release.model,
-        version=release.version,
-        digest=release.digest,
-        release=release.id,
-        cases=release.json("validate/golden.json"),
-        tolerances=Tolerances(limits.rtol, limits.atol),
-    )
+    deployment = described(workspace, release)
     if target.runs_images:
         return replace(deployment, image=_image(workspace, release))
     context, python = _context(workspace, release)
     return replace(deployment, context=context, python=python)
+
+
+def described(workspace: Workspace, release: Release) -> Deployment:
+    """The release as its record has it, with nothing looked up elsewhere."""
+    limits = workspace.config(release.model).gates.golden
+    return Deployment(
+        model=release.model,
+        version=release.version,
+        digest=release.digest,
+        release=release.id,
+        image=release.tags.get("release.image", ""),
+        cases=release.json("validate/golden.json"),
+        tolerances=Tolerances(limits.rtol, limits.atol),
+    )
 
 
 def _image(workspace: Workspace, release: Release) -> str:
@@ -98,16 +117,31 @@ def _image(workspace: Workspace, release: Release) -> str:
             next_step=f"{_command('build', release)} --push",
         )
     signing.Signing.from_environment(os.environ).verify(reference, release.id)
-    if not shutil.which("docker"):
+    if shutil.which("docker"):
+        _check_image(reference, release)
+    else:
         workspace.progress.step("no docker here: whether the registry has it, the cluster will say")
-    elif not image.pushed(reference):
+    return reference
+
+
+def _check_image(reference: str, release: Release) -> None:
+    """The registry has the image, and it was built of the files that the gates judged."""
+    found = image.labels(reference)
+    if found is None:
         raise UsageError(
             f"image {reference}",
             expected="to be in its registry",
             found="not there",
             next_step=f"{_command('build', release)} --push",
         )
-    return reference
+    if (digest := found.get(DIGEST_LABEL)) != release.digest:
+        raise RefusedError(
+            f"image {reference}",
+            expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
+            found=digest or "none",
+            next_step=f"somebody changed what the release names: {_command('build', release)} "
+            "--push",
+        )
 
 
 def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
@@ -125,8 +159,8 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
             found=found,
             next_step=f"somebody changed it: make it anew with {build}",
         )
-    version = ".".join(environments.python_version(context / "model").split(".")[:2])
-    return context, environments.install(context / "requirements.lock", version, workspace.home)
+    python = environments.python_minor(context / "model")
+    return context, environments.install(context / "requirements.lock", python, workspace.home)
 
 
 def _command(station: str, release: Release) -> str:
@@ -136,6 +170,8 @@ def _command(station: str, release: Release) -> str:
     )
 
 
-def _evidence(error: DetailedError) -> str:
-    """The failed rollout as Markdown: what the release keeps of it."""
-    return render(Report(str(error), "refused", tables=error.tables), "markdown")
+def _evidence(title: str, outcome: str, tables: Sequence[Table]) -> dict[str, str]:
+    """What the release keeps of a rollout: its tables as Markdown, nothing where there are none."""
+    if not tables:
+        return {}
+    return {"rollout.md": render(Report(title, outcome, tables=tables), "markdown")}

@@ -61,21 +61,7 @@ def build_image(
         UsageError: no registry, or a base image that cannot be used.
         OutsideError: docker, registry, cosign, package index or disk.
     """
-    if not wanted.registry:
-        raise UsageError(
-            "where the image goes",
-            expected="a registry and path, such as ghcr.io/owner",
-            found="none",
-            next_step="--image-registry, or IMAGE_REGISTRY",
-        )
-    signer = signing.Signing.from_environment(os.environ)
-    if wanted.push and signer.verifies and not signer.signs:
-        raise UsageError(
-            "pushing an image that has to be signed",
-            expected="COSIGN_KEY, or COSIGN_IDENTITY with COSIGN_ISSUER alone",
-            found="COSIGN_PUBLIC_KEY",
-            next_step="set the one or unset the other",
-        )
+    signer = _signer(wanted)
     workspace.progress.station("image", f"{release.model} {release.version}")
     repository = f"{wanted.registry.rstrip('/').lower()}/{slug(release.model)}"
     recorded = release.tags.get("release.image_digest", "")
@@ -96,6 +82,30 @@ def build_image(
     return _record(workspace, release, order, reference, signer)
 
 
+def _signer(wanted: Wanted) -> signing.Signing:
+    """How the wanted image is signed.
+
+    Raises:
+        UsageError: no registry, or an image that has to be signed by a key that is not here.
+    """
+    if not wanted.registry:
+        raise UsageError(
+            "where the image goes",
+            expected="a registry and path, such as ghcr.io/owner",
+            found="none",
+            next_step="--image-registry, or IMAGE_REGISTRY",
+        )
+    signer = signing.Signing.from_environment(os.environ)
+    if wanted.push and signer.verifies and not signer.signs:
+        raise UsageError(
+            "pushing an image that has to be signed",
+            expected="COSIGN_KEY, or COSIGN_IDENTITY with COSIGN_ISSUER alone",
+            found="COSIGN_PUBLIC_KEY",
+            next_step="set the one or unset the other",
+        )
+    return signer
+
+
 def _record(
     workspace: Workspace,
     release: Release,
@@ -114,8 +124,11 @@ def _record(
         sbom = folder / SBOM
         sbom.write_text(text, encoding="utf-8")
         if signer.signs:
+            report = folder / "report.json"
+            report.write_text(release.text("validate/report.json"), encoding="utf-8")
             signer.sign(reference, release.id, sbom)
-            workspace.progress.step("signed, its SBOM attested")
+            signer.attest_report(reference, report)
+            workspace.progress.step("signed, its SBOM and gate report attested")
         signer.verify(reference, release.id)
     made = _image(reference, order.base, pushed=True)
     revision = order.labels.get("org.opencontainers.image.revision", "")
@@ -129,6 +142,7 @@ def _record(
             "release.image_digest": made.digest,
             "release.base_image": order.base,
             "release.commit": revision,
+            "release.signed_by": signer.signer,
         },
     )
     return recorded, made

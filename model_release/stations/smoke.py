@@ -1,5 +1,6 @@
 """Smoke: the running server answers as the validated model did."""
 
+import json
 from collections.abc import Callable
 
 from model_release.answers import Tolerances
@@ -57,8 +58,8 @@ def smoke_test(workspace: Workspace, release: Release, url: str) -> tuple[Releas
     for check in checks:
         workspace.progress.outcome("passed", check.name, check.found)
     if not release.passed("smoke"):
-        rows = "\n".join(f"{row.name}: {row.found}" for row in checks)
-        release = release.record("smoke", "passed", evidence={"checks.txt": rows})
+        rows = json.dumps([vars(check) for check in checks], indent=2)
+        release = release.record("smoke", "passed", evidence={"checks.json": rows})
     if workspace.registry.alias(release.model, STAGING) != release.version:
         workspace.registry.set_alias(release.model, STAGING, release.version)
     return release, checks

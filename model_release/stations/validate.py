@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ def validate(workspace: Workspace, model: str, version: str | None) -> Release:
     found = registry.version(model, version)
     workspace.progress.station("validate", f"{model} {found.version}")
     config = workspace.config(model)
-    challenger = _challenger(workspace, found)
-    champion = _champion(workspace, model)
+    challenger = challenger_of(workspace, found)
+    champion = champion_of(workspace, model)
     begun = release.start(
         registry,
         model,
@@ -60,21 +60,28 @@ def validate(workspace: Workspace, model: str, version: str | None) -> Release:
         fetch_artifact=registry.fetch,
     ) as collector:
         outcomes = []
-        for outcome in ask(collector, config):
+        for outcome in ask(collector, config, workspace.progress.asking):
             workspace.progress.outcome(outcome.status, outcome.gate, outcome.found, outcome.seconds)
             outcomes.append(outcome)
-        evidence = _evidence(begun, outcomes, collector, champion, time.monotonic() - started)
+        seconds, limits = time.monotonic() - started, config.gates.model_dump(mode="json")
+        evidence = _evidence(begun, outcomes, collector, champion, seconds, limits)
     return _record(begun, outcomes, evidence)
 
 
-def ask(collector: Collector, config: ModelConfig) -> Iterator[Outcome]:
-    """Every gate's outcome in order. After the first that says no, the rest is not reached."""
+def ask(
+    collector: Collector, config: ModelConfig, asking: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Every gate's outcome in order. After the first that says no, the rest is not reached.
+
+    `asking` is told of each gate before it is asked.
+    """
     stopped_by = ""
     for name, gate in gates().items():
         limits: Limits = getattr(config.gates, name)
         if stopped_by:
             yield Outcome("not reached", "", f"stopped by {stopped_by}", gate=name)
             continue
+        asking(name)
         begun = time.monotonic()
         outcome = _judge(gate, limits, collector)
         yield replace(outcome, gate=name, seconds=time.monotonic() - begun)
@@ -89,8 +96,14 @@ def _judge(gate: Gate, limits: Limits, collector: Collector) -> Outcome:
         return gate.judge(collector.collect(gate.EVIDENCE), limits)
     except ReleaseError as error:
         status: Status = "failed" if isinstance(error, RefusedError) else "error"
-        facts = (("exit_code", float(error.exit_code)),)
-        return Outcome(status, error.expected or "evidence", str(error), error.next_step, facts)
+        found = ": ".join(filter(None, (error.what, error.found)))
+        return Outcome(
+            status,
+            error.expected or "evidence",
+            found,
+            error.next_step,
+            exit_code=error.exit_code,
+        )
 
 
 def verdict(judged: Release) -> None:
@@ -115,7 +128,8 @@ def verdict(judged: Release) -> None:
     raise error
 
 
-def _challenger(workspace: Workspace, found: ModelVersion) -> Candidate:
+def challenger_of(workspace: Workspace, found: ModelVersion) -> Candidate:
+    """A version to be judged, its files fetched."""
     workspace.progress.step(
         f"files of {found.name} {found.version} from {workspace.registry.place}"
     )
@@ -134,7 +148,7 @@ def _challenger(workspace: Workspace, found: ModelVersion) -> Candidate:
     )
 
 
-def _champion(workspace: Workspace, model: str) -> Candidate | None:
+def champion_of(workspace: Workspace, model: str) -> Candidate | None:
     """The champion as it was released: same files, same lock. None where there is none yet."""
     number = workspace.registry.alias(model, CHAMPION)
     if number is None:
@@ -152,7 +166,7 @@ def _champion(workspace: Workspace, model: str) -> Candidate | None:
         )
     lock = None
     if released:
-        lock = workspace.home / "tmp" / f"{released.id}.lock"
+        lock = workspace.home / "locks" / f"{released.id}.txt"
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.write_text(released.text("validate/requirements.lock"), encoding="utf-8")
     return Candidate(
@@ -174,6 +188,7 @@ def _evidence(
     collector: Collector,
     champion: Candidate | None,
     seconds: float,
+    limits: Mapping[str, Any],
 ) -> dict[str, str]:
     """The files that the release keeps of its validation: name → text."""
     passed = all(outcome.lets_through for outcome in outcomes)
@@ -184,10 +199,12 @@ def _evidence(
         "digest": begun.digest,
         "champion": champion.version if champion else None,
         "outcome": "passed" if passed else "refused",
-        "exit_code": 0 if passed else _exit_code(outcomes),
+        "exit_code": next((each.exit_code for each in outcomes if not each.lets_through), 0),
         "seconds": round(seconds, 3),
         "gates": [_row(outcome) for outcome in outcomes],
         "metrics": _metrics(outcomes, collector, champion),
+        "slices": _slices(outcomes, collector),
+        "limits": limits,
     }
     files = {"report.json": json.dumps(report, indent=2)}
     if passed:
@@ -218,13 +235,16 @@ def _metrics(
     }
 
 
+def _slices(outcomes: list[Outcome], collector: Collector) -> list[dict[str, Any]]:
+    """Every slice with its rows and metrics, once the gate has judged them."""
+    judged = any(row.gate == "slices" and row.status in ("passed", "failed") for row in outcomes)
+    return [asdict(each) for each in collector.collect(Scores).slices] if judged else []
+
+
 def _row(outcome: Outcome) -> dict[str, Any]:
-    return asdict(outcome) | {"facts": dict(outcome.facts), "seconds": round(outcome.seconds, 3)}
-
-
-def _exit_code(outcomes: list[Outcome]) -> int:
-    stopped = next(outcome for outcome in outcomes if not outcome.lets_through)
-    return 1 if stopped.status == "failed" else int(dict(stopped.facts).get("exit_code", 3))
+    row = asdict(outcome) | {"facts": dict(outcome.facts), "seconds": round(outcome.seconds, 3)}
+    del row["exit_code"]  # the report's own says it for all
+    return row
 
 
 def _record(begun: Release, outcomes: list[Outcome], evidence: Mapping[str, str]) -> Release:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from model_release.answers import Tolerances
+from model_release.report import Table
 from model_release.smoke import Case, Identity
 
 Progress = Callable[[str], None]
@@ -53,7 +54,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Running:
-    """What is deployed for a model in an environment. `replicas` is 0 when its servers died."""
+    """What is deployed for a model in an environment. `replicas` is 0 when its servers died.
+
+    `measured` is what the deploy that made it so has measured, such as the canary's comparison.
+    """
 
     environment: str
     model: str
@@ -63,6 +67,7 @@ class Running:
     url: str
     replicas: int
     since: datetime
+    measured: Sequence[Table] = ()
 
     @property
     def identity(self) -> Identity:
@@ -97,6 +102,10 @@ class Target(Protocol):
         a cluster's staging, which nobody depends on, is verified once it has been rolled over.
         Whatever goes wrong, callers are served by what ran before or by what runs now.
         """
+        ...
+
+    def manifest(self, environment: str, deployment: Deployment) -> str:
+        """What `deploy` would apply, as YAML, without asking anybody; "" where nothing is."""
         ...
 
     def running(self, environment: str | None = None) -> list[Running]:

@@ -14,7 +14,7 @@ from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.diagnostics import causes, diagnose
 from model_release.targets.kubectl import Kubectl
 from model_release.targets.lease import Lease
-from model_release.targets.rollout import CANARY, STABLE, Pod, follow, look
+from model_release.targets.rollout import CANARY, STABLE, Pod, follow, look, until_gone
 from model_release.targets.site import Good, Site, minimum
 from model_release.targets.trial import Trial, check_pods, comparison_table, verify_pods
 
@@ -74,6 +74,9 @@ class Attempt:
         stable = self.site.state()
         if self.good is None or stable is None:
             self.progress("first deployment here: nothing to compare a canary with")
+            return
+        if self.good.identity == self.deployment.identity:
+            self.progress("this is what was last good here: it is put back without a canary")
             return
         if stable.identity == self.deployment.identity:
             self.progress("the canary has passed before; going on with the rollout")
@@ -193,6 +196,8 @@ class Attempt:
         environment, good = site.environment, self.good
         if good is None:
             site.remove()
+            for track in (STABLE, CANARY):
+                until_gone(kubectl, site.slug, track, PUT_BACK_SECONDS)
             return f"{environment} is as before: nothing serves {site.model} there"
         site.remove_canary()
         found = site.state()
@@ -201,5 +206,6 @@ class Attempt:
             kubectl.apply(good.manifest)
             site.remove_others(self.manifest, good.manifest)
         members = follow(kubectl, site.slug, STABLE, PUT_BACK_SECONDS, self.progress)
+        until_gone(kubectl, site.slug, CANARY, PUT_BACK_SECONDS)
         check_pods(self.base, members, good.identity)
         return f"{environment} is as before: {len(members)} pods answer as {good.identity}"

@@ -5,9 +5,10 @@ a decision is measured; then the stable Deployment is rolled over and watched. W
 kept in a ConfigMap beside the model, and is what every failure puts back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from model_release import manifests
 from model_release.cluster import Kubernetes
 from model_release.errors import UsageError
 from model_release.manifests import Workload
+from model_release.report import Table
 from model_release.slug import slug
 from model_release.targets import Deployment, Progress, Running, Verify
 from model_release.targets.attempt import Attempt
@@ -60,30 +62,45 @@ class KubernetesTarget:
         settings = self.settings(deployment.model)
         manifest = site.manifest(_workload(deployment, settings))
         self.check_context(environment)
-        site.check_permissions()
-        changes = site.kubectl.diff(manifest)
-        site.check_owner()
+        # The cluster has admitted a proven release before: it goes back without being asked again.
+        changes, added = _preflight(site, None if deployment.proven else manifest)
         what = f"deploying {deployment.model} to {environment}"
+        measured: Sequence[Table] = ()
         with hold(site.kubectl, site.slug, what, self.lease_seconds, progress) as lease:
             good = site.good()
-            if not changes and self._is_so(site, Good(manifest, deployment.identity), good):
+            wanted = Good(manifest, deployment.identity)
+            if not added and self._is_so(site, wanted, good, changes):
                 progress(f"{environment} already serves {deployment.identity}")
             else:
-                progress(f"changes: {summary(changes)}")
+                if changes is not None:
+                    progress(f"changes: {summary(changes)}")
+                if added:
+                    progress(f"taking away what was added by hand: {'; '.join(added)}")
+                    site.take_over()
                 with site.kubectl.proxy(site.slug) as base:
-                    Attempt(
+                    attempt = Attempt(
                         site, deployment, settings, manifest, good, lease, progress, verify, base
-                    ).run()
+                    )
+                    attempt.run()
+                    measured = attempt.tables
         (running,) = (run for run in self.running(environment) if run.model == deployment.model)
-        return running
+        return replace(running, measured=measured)
 
-    def diff(self, environment: str, deployment: Deployment) -> str:
-        """What a deploy would change, as a unified diff; the API server has admitted it all."""
+    def manifest(self, environment: str, deployment: Deployment) -> str:
+        """What a deploy applies, rendered here: no cluster is asked."""
+        workload = _workload(deployment, self.settings(deployment.model))
+        return self.site(environment, deployment.model).manifest(workload)
+
+    def diff(self, environment: str, deployment: Deployment) -> tuple[str, list[str]]:
+        """What a deploy would change, as a unified diff; the API server has admitted it all.
+
+        And what it would take away because somebody added it by hand, in words.
+        """
         self.check_context(environment)
         site = self.site(environment, deployment.model)
-        site.check_permissions()
         workload = _workload(deployment, self.settings(deployment.model))
-        return site.kubectl.diff(site.manifest(workload))
+        changes, added = _preflight(site, site.manifest(workload))
+        return changes or "", added
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
@@ -147,9 +164,9 @@ class KubernetesTarget:
                 next_step="give --context or KUBE_CONTEXT",
             )
 
-    def _is_so(self, site: Site, wanted: Good, good: Good | None) -> bool:
-        """Whether that is what was last good, and serves, alone."""
-        if good != wanted:
+    def _is_so(self, site: Site, wanted: Good, good: Good | None, changes: str | None) -> bool:
+        """Whether that is what was last good, nobody changed it, and it serves, alone."""
+        if good != wanted or (site.kubectl.diff(wanted.manifest) if changes is None else changes):
             return False
         found = look(site.kubectl, site.slug).deployments
         stable = found.get(STABLE)
@@ -163,6 +180,22 @@ class KubernetesTarget:
                 next_step="choose one of these",
             )
         return Kubectl(manifests.namespace(self.k8s, environment), self.context)
+
+
+def _preflight(site: Site, manifest: str | None) -> tuple[str | None, list[str]]:
+    """What applying these manifests would change, once it is known that this deployer may.
+
+    And what was added by hand, in words, which applying them would leave there.
+    All at once, as each is a kubectl of its own; what is told first is what is asked first.
+    Without manifests nothing is compared.
+    """
+    with ThreadPoolExecutor() as pool:
+        allowed = pool.submit(site.check_permissions)
+        owned = pool.submit(site.check_owner)
+        changes = pool.submit(site.kubectl.diff, manifest) if manifest else None
+        allowed.result()
+        added = owned.result()
+        return changes.result() if changes else None, added
 
 
 def summary(diff: str) -> str:

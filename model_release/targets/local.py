@@ -66,6 +66,10 @@ class LocalTarget:
             slot.prune()
             return _running(environment, current)
 
+    def manifest(self, environment: str, deployment: Deployment) -> str:  # noqa: ARG002
+        """Nothing: a process has no manifest."""
+        return ""
+
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
         return [

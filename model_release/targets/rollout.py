@@ -34,6 +34,11 @@ class Pod:
     trouble: str
     release: str
 
+    @property
+    def gone(self) -> bool:
+        """Whether another pod takes its place: it was deleted, or its node has evicted it."""
+        return self.ending or self.phase in ("Failed", "Succeeded")
+
 
 @dataclass(frozen=True)
 class State:
@@ -100,7 +105,7 @@ def follow(
         if found is None:
             raise OutsideError(f"deployment {name} is gone", next_step="release again")
         release = found.identity.release
-        ours = [pod for pod in seen.pods[track] if pod.release == release and not pod.ending]
+        ours = [pod for pod in seen.pods[track] if pod.release == release and not pod.gone]
         if found.complete and len([pod for pod in ours if pod.ready]) >= found.wanted:
             return [pod for pod in ours if pod.ready]
         # A pod that serves now has outlived whatever its last container died of.
@@ -112,6 +117,27 @@ def follow(
         if line != told:
             progress(line)
             told = line
+        time.sleep(POLL_SECONDS)
+
+
+def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
+    """Wait until no pod of a track is left that callers may reach; those that drain are gone.
+
+    The API server takes a Deployment away at once. Its pods are the controllers' to delete, which
+    do that in a moment, or much later where they have just lost the API server.
+
+    Raises:
+        OutsideError: some are still there after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while living := [pod.name for pod in look(kubectl, slug).pods[track] if not pod.gone]:
+        if time.monotonic() >= deadline:
+            raise OutsideError(
+                f"pods of deployment {deployment_name(slug, track)}",
+                expected=f"deleted {seconds:g} s after their deployment",
+                found=", ".join(living),
+                next_step="delete them, and see whether the controller manager is well",
+            )
         time.sleep(POLL_SECONDS)
 
 

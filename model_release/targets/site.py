@@ -2,8 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,13 @@ from model_release.errors import OutsideError, RefusedError
 from model_release.manifests import Workload
 from model_release.slug import slug
 from model_release.smoke import Identity
+from model_release.targets import ownership
 from model_release.targets.kubectl import FIELD_MANAGER, Kubectl
 from model_release.targets.rollout import CANARY, STABLE, State, deployment_name, look
 
 MANAGED = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,ingress"
 """What an overlay is made of."""
-
-NEEDED = (
-    ("apps", "deployments", "", "patch"),
-    ("apps", "deployments", "", "delete"),
-    ("", "services", "", "patch"),
-    ("", "services", "proxy", "create"),
-    ("", "pods", "proxy", "get"),
-    ("", "pods", "proxy", "create"),
-    ("", "configmaps", "", "patch"),
-    ("autoscaling", "horizontalpodautoscalers", "", "patch"),
-    ("coordination.k8s.io", "leases", "", "update"),
-)
-"""Permissions without which a deploy would stop half-way: group, resource, subresource, verb."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +66,12 @@ class Site:
             return self.kubectl.run("kustomize", folder)
 
     def check_permissions(self) -> None:
-        """Raise OutsideError naming the first permission that is missing.
+        """Raise OutsideError naming the first permission of the deployer's role that is missing.
 
         One call for all: `kubectl auth can-i` asks the same question once a call.
         """
-        reviews = [_review(self.kubectl.namespace, *needed) for needed in NEEDED]
+        role = yaml.safe_load((self.k8s / "access/role.yaml").read_text(encoding="utf-8"))
+        reviews = list(_reviews(self.kubectl.namespace, role["rules"]))
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
         arguments = ("create", "--validate=false", "-f", "-", "--output=json")
         answers = self.kubectl.run(*arguments, text=text)
@@ -125,9 +115,13 @@ class Site:
         """The Deployment of a track; None where there is none."""
         return look(self.kubectl, self.slug).deployments.get(track)
 
-    def check_owner(self) -> None:
-        """Raise RefusedError if the model's Deployment is nobody's that this software knows."""
-        found = self.kubectl.find("deployment", self.slug)
+    def check_owner(self) -> list[str]:
+        """What somebody has added to the model's Deployment by hand, in words.
+
+        Raises:
+            RefusedError: it is nobody's that this software knows.
+        """
+        found = self._deployment()
         facts = found["metadata"].get("annotations", {}) if found else {}
         if found and manifests.identity(facts) is None:
             raise RefusedError(
@@ -136,6 +130,19 @@ class Site:
                 found="one without a release's annotations",
                 next_step="see who applied it; delete it, then run again",
             )
+        return ownership.added(found, FIELD_MANAGER) if found else []
+
+    def take_over(self) -> None:
+        """Own what was added by hand: the next apply then removes it."""
+        if not (found := self._deployment()):
+            return
+        fields = ownership.taken_over(found, FIELD_MANAGER)
+        patch = [{"op": "replace", "path": "/metadata/managedFields", "value": fields}]
+        arguments = ("patch", "deployment", self.slug, "--type=json")
+        self.kubectl.run(*arguments, f"--patch={json.dumps(patch)}")
+
+    def _deployment(self) -> Any | None:
+        return self.kubectl.find("deployment", self.slug, "--show-managed-fields")
 
     def remove_canary(self) -> None:
         """Delete the canary's Deployment, if there is one; its pods drain."""
@@ -168,15 +175,17 @@ def _names(manifest: str) -> set[tuple[str, str]]:
     return {(each["kind"].lower(), each["metadata"]["name"]) for each in found}
 
 
-def _review(
-    namespace: str, group: str, resource: str, subresource: str, verb: str
-) -> dict[str, Any]:
-    asked = {"namespace": namespace, "group": group, "resource": resource, "verb": verb}
-    return {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked | {"subresource": subresource}},
-    }
+def _reviews(namespace: str, rules: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """For each permission that the rules of a role give, the question whether it is had."""
+    for rule in rules:
+        for group, what, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"]):
+            resource, _, subresource = what.partition("/")
+            asked = {"namespace": namespace, "group": group, "resource": resource, "verb": verb}
+            yield {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": asked | {"subresource": subresource}},
+            }
 
 
 def _documents(text: str) -> Sequence[Any]:

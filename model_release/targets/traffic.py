@@ -1,14 +1,17 @@
 """What the two versions of a model answer while both serve: read from their `/metrics`, and asked.
 
 The counts are the servers' own, so they hold every caller's requests; where callers are few, the
-golden requests are replayed to both, in turn, so that whatever slows this cluster slows both.
+golden requests are replayed to both, in turn, so that whatever slows this cluster slows both. Then
+latency is that of the replayed requests alone: callers keep their connections to the stable pods,
+and what they ask is not what is replayed, so that a mixture would not be the same for both.
 """
 
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import requests
 
@@ -20,6 +23,7 @@ from model_release.smoke import Case
 from model_release.targets.rollout import CANARY, STABLE, Pod, read_pod
 
 PORT = 8080
+TICK_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
 REPLAYERS = 4
 """Requests that are under way at once in a replay; each waits for both versions in turn."""
@@ -108,14 +112,36 @@ class Group:
 
 @dataclass
 class Replay:
-    """Golden requests to the pods of two versions in turn; `turn` counts them."""
+    """Golden requests to the pods of two versions, in turn.
+
+    Args:
+        session: open connections.
+        base: base URL of the API server's proxy for the namespace.
+        cases: golden cases.
+        tolerances: for their predictions.
+        a_second: how many to send to each version; None while callers alone are counted.
+        judged: whether latency is judged by them.
+        turn: how many were sent.
+        differences: what the second version has answered otherwise than validated.
+        seconds: how long each answer took, of the first and of the second version.
+    """
 
     session: requests.Session
     base: str
     cases: Sequence[Case]
     tolerances: Tolerances
+    a_second: int | None = None
+    judged: bool = False
     turn: int = 0
     differences: list[str] = field(default_factory=list)
+    seconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+
+    def latencies(self, first: Sample, second: Sample) -> tuple[Sample, Sample]:
+        """What both versions have answered, with the latency that they are judged by."""
+        if not self.judged:
+            return first, second
+        one, other = (dict(Counter(times)) for times in self.seconds)
+        return replace(first, latency=one), replace(second, latency=other)
 
     def _ask(self, pod: str, case: Case) -> str:
         """Send a case to a pod; say how its predictions differ, or "".
@@ -134,29 +160,31 @@ class Replay:
         different = first_difference(case["predictions"], found, self.tolerances)
         return f"golden prediction {case['name']}: {different}" if different else ""
 
-    def both(self, first: Group, second: Group, wanted: int, until: float) -> int:
-        """Send up to `wanted` requests to each group, the same to both; return how many were sent.
+    def both(self, first: Group, second: Group, until: float) -> None:
+        """Send a second's requests to each group, the same to both.
 
-        `until` is a time of `time.monotonic()` at which to stop. What the second group answers
-        otherwise than validated is kept in `differences`.
+        `until` is a time of `time.monotonic()` at which to stop.
         """
-        if not (first.pods and second.pods):
-            return 0
-        turns = range(self.turn, self.turn + wanted)
-        self.turn += wanted
+        if not (self.a_second and first.pods and second.pods):
+            return
+        turns = range(self.turn, self.turn + self.a_second)
+        self.turn += self.a_second
         with ThreadPoolExecutor(REPLAYERS) as pool:
-            sent = pool.map(lambda turn: self._pair(first, second, turn, until), turns)
-            return sum(sent)
+            for _ in pool.map(lambda turn: self._pair((first, second), turn, until), turns):
+                continue
 
-    def _pair(self, first: Group, second: Group, turn: int, until: float) -> bool:
-        """Send one case to a pod of each group; false when it is too late."""
+    def _pair(self, groups: tuple[Group, Group], turn: int, until: float) -> None:
+        """Send one case to a pod of each group unless it is too late; who is first alternates."""
         if time.monotonic() >= until:
-            return False
-        case = self.cases[turn % len(self.cases)]
-        self._ask(first.pods[turn % len(first.pods)].name, case)
-        if different := self._ask(second.pods[turn % len(second.pods)].name, case):
-            self.differences.append(different)
-        return True
+            return
+        rounds, number = divmod(turn, len(self.cases))
+        for which in (0, 1) if (rounds + number) % 2 else (1, 0):
+            pods = groups[which].pods
+            begun = time.perf_counter()
+            different = self._ask(pods[rounds % len(pods)].name, self.cases[number])
+            self.seconds[which].append(time.perf_counter() - begun)
+            if different and which == 1:
+                self.differences.append(different)
 
 
 def _is_proxy_error(answer: requests.Response) -> bool:

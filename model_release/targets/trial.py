@@ -15,9 +15,11 @@ from model_release.report import Table
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.rollout import Pod
-from model_release.targets.traffic import Group, Replay, both_tracks, pod_url
+from model_release.targets.traffic import TICK_SECONDS, Group, Replay, both_tracks, pod_url
 
-TICK_SECONDS = 1.0
+LISTEN_SHARE = 0.1
+"""Of the configured time: how long callers alone are counted, to see whether they are enough."""
+
 SETTLE_SECONDS = 10.0
 """How long a pod may refuse connections through the proxy after it has become ready."""
 
@@ -54,24 +56,25 @@ class Trial:
         """
         seconds = self.settings.duration_seconds
         self.progress(f"comparing both for {seconds:g} s")
-        deadline = time.monotonic() + seconds
+        begun = time.monotonic()
         stable, new = Group(), Group()
-        natural = 0.0
         with requests.Session() as session:
             session.trust_env = False
             replay = Replay(session, self.base, self.deployment.cases, self.deployment.tolerances)
             faults = self._look(session, stable, new)
             while True:
-                decision = canary.decide(stable.sample, new.sample, self._limits, faults)
-                if decision.verdict == "abort" or time.monotonic() >= deadline:
+                samples = replay.latencies(stable.sample, new.sample)
+                decision = canary.decide(*samples, self._limits, faults)
+                passed = time.monotonic() - begun
+                if decision.verdict == "abort" or passed >= seconds:
                     return decision
                 self.check()
+                if replay.a_second is None and passed >= seconds * LISTEN_SHARE:
+                    self._choose(replay, new.sample.requests / passed)
                 ends = time.monotonic() + TICK_SECONDS
-                before = new.sample.requests
-                asked = replay.both(stable, new, self._missing(natural), ends)
+                replay.both(stable, new, ends)
                 time.sleep(max(0.0, ends - time.monotonic()))
                 faults = replay.differences + self._look(session, stable, new)
-                natural = new.sample.requests - before - asked
 
     @property
     def _limits(self) -> Limits:
@@ -91,11 +94,15 @@ class Trial:
         restarted = [pod for pod in new_pods if pod.restarts]
         return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted]
 
-    def _missing(self, natural: float) -> int:
-        """Requests to replay to each version in a tick, beside the callers' own."""
-        if not self.deployment.cases:
-            return 0
-        return max(0, math.ceil(self.settings.load_per_second * TICK_SECONDS - natural))
+    def _choose(self, replay: Replay, callers: float) -> None:
+        """Judge by the callers' requests where the canary gets enough of them, else by replays."""
+        wanted = self.settings.load_per_second if self.deployment.cases else 0.0
+        replay.judged = callers < wanted
+        replay.a_second = math.ceil(wanted if replay.judged else min(1.0, wanted))
+        self.progress(
+            f"callers send the canary {callers:.0f} requests a second: "
+            + ("replaying golden requests to both" if replay.judged else "judged by these")
+        )
 
 
 def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:

@@ -20,11 +20,13 @@ HERE = Path(__file__).parent
 MLFLOW_WARNS = r"ignore:.*type hint:UserWarning:mlflow\."
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker for all tests of the cluster, which share a node; forgive mlflow its warnings."""
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if "kubeconfig" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("cluster"))
+        if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.filterwarnings(MLFLOW_WARNS))
 
 
@@ -104,5 +106,5 @@ def served(
     name = namespace(k8s, "staging")
     made = Served(name, k8s, deployer("staging"), workload, manifest)
     made.run(*APPLY, text=manifest)
-    made.run("rollout", "status", f"deployment/{made.name}", "--timeout=180s")
+    made.rolled_over(made.name)
     return made

@@ -11,8 +11,14 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+KEPT = "requests over kept connections"
+PAUSE_SECONDS = 0.01
+"""Between a caller's requests: what is rolled over shares a node with the callers."""
 
 
 class Callers:
@@ -55,7 +61,7 @@ class Callers:
             with self._lock:
                 self.counts["requests"] += 1
                 self.counts["connections"] += opens
-                self.counts["requests over kept connections"] += not opens
+                self.counts[KEPT] += not opens
                 if failure:
                     self.counts["failed"] += 1
                     kind = "kept" if not opens else "new"
@@ -64,6 +70,7 @@ class Callers:
                     )
             if not keep_alive:
                 connection.close()
+            time.sleep(PAUSE_SECONDS)
 
 
 class Load:
@@ -122,6 +129,25 @@ class Load:
             assert time.monotonic() < deadline, f"{told} after {seconds:g} s"
             time.sleep(0.5)
         return told
+
+    @contextmanager
+    def unnoticed(self, requests: int, *, refused: int = 0) -> Iterator[None]:
+        """Callers send that many requests from the block's beginning on, and none of them fails.
+
+        `refused` is how many connections may be refused: a request that was never sent.
+        """
+        before = self.told()
+        begun = time.monotonic()
+        yield
+        after = self.reach(before["requests"] + requests)
+        sent, kept = (after[key] - before[key] for key in ("requests", KEPT))
+        took = time.monotonic() - begun
+        print(f"{sent} requests in {took:.0f} s, {kept} over kept connections, "  # noqa: T201
+              f"{after['failed'] - before['failed']} failed")  # fmt: skip
+        failures = after["failures"][len(before["failures"]) :]
+        assert after["failed"] - before["failed"] <= refused, after
+        assert all("new connection: ConnectionRefusedError" in each for each in failures), failures
+        assert min(kept, sent - kept) >= requests // 10, "both kinds of callers"
 
 
 def kubectl(*arguments: str, text: str | None = None, check: bool = True) -> str:

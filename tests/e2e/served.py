@@ -69,6 +69,11 @@ class Served:
         """Call kubectl as the deployer."""
         return kubectl(*arguments, config=self.config, text=text)
 
+    def rolled_over(self, name: str) -> None:
+        """Wait for the end of a rollout, which takes a right to watch that the deployer has not."""
+        where = f"--namespace={self.namespace}"
+        kubectl("rollout", "status", f"deployment/{name}", where, "--timeout=180s")
+
     def get(self, *arguments: str) -> Any:
         """An object or a list's items, as an administrator sees them."""
         where = f"--namespace={self.namespace}"

@@ -1,4 +1,4 @@
-"""Fourteen faults, each for real, each ending with production as before and its cause named."""
+"""Faults, each for real, each ending with production as before and its cause named."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,15 @@ def refused(cluster: Cluster, deployment: Deployment, cause: str, *, verified: b
 def test_image_missing(cluster: Cluster, images: Images) -> None:
     deployment = images.release("2")
     gone = deployment.image.partition("@")[0] + "@" + NOBODY
-    report = refused(cluster, Deployment(**{**vars(deployment), "image": gone}), "not found")
+    report = refused(cluster, replace(deployment, image=gone), "not found")
+    assert "ErrImagePull" in report or "ImagePullBackOff" in report
+
+
+@pytest.mark.usefixtures("as_before")
+def test_image_in_a_registry_that_the_node_cannot_reach(cluster: Cluster, images: Images) -> None:
+    deployment = images.release("2")
+    away = "127.0.0.1:1/k8s-probe@" + deployment.image.partition("@")[2]
+    report = refused(cluster, replace(deployment, image=away), "127.0.0.1:1.*connection refused")
     assert "ErrImagePull" in report or "ImagePullBackOff" in report
 
 
@@ -192,7 +201,7 @@ def test_autoscaler_acts_during_the_canary(
             cluster.kubectl("patch", "hpa", NAME, "--patch", '{"spec": {"minReplicas": 4}}')
 
     with pytest.raises(DetailedError, match="too few requests: the canary answered") as caught:
-        cluster.with_canary(duration_seconds=40, min_requests=1_000_000).deploy(
+        cluster.with_canary(duration_seconds=25, min_requests=1_000_000).deploy(
             images.release("2"), say=scale
         )
     assert "production is as before: 4 pods answer as" in caught.value.next_step

@@ -141,7 +141,7 @@ def canary(served: Served, tmp_path: Path) -> Iterator[Any]:
     """A canary's pod beside the stable one, applied and deleted by the deployer."""
     manifest = render(tmp_path, served.folder, "staging", served.workload, 1)
     served.run(*APPLY, text=manifest)
-    served.run("rollout", "status", f"deployment/{served.name}-canary", "--timeout=120s")
+    served.rolled_over(f"{served.name}-canary")
     (pod,) = served.pods("canary")
     yield pod
     served.run("delete", "deployment", f"{served.name}-canary")
@@ -186,7 +186,7 @@ def scaled(served: Served) -> Served:
         ThreadPoolExecutor() as pool,
     ):
         list(pool.map(load, [f"{base}/services/{served.name}:http/proxy"] * 4))
-    served.run("rollout", "status", f"deployment/{served.name}", "--timeout=120s")
+    served.rolled_over(served.name)
     return served
 
 

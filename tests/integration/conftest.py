@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,13 @@ MLFLOW_WARNS = (
 )
 
 OPTIONS = (
-    *("MODEL_NAME", "MODEL_VERSION", "MODELS_DIR", "RELEASE_HOME", "RELEASE_TARGET"),
-    *("RELEASE_APPROVER", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "GITHUB_STEP_SUMMARY"),
+    *("MODEL_NAME", "MODEL_VERSION", "MODELS_DIR", "RELEASE_HOME", "RELEASE_TARGET", "RELEASE_ID"),
+    *("RELEASE_ACTOR", "RELEASE_APPROVER", "ROLLBACK_REASON", "IMAGE_DIGEST", "SMOKE_URL"),
+    *("KUBE_CONTEXT", "K8S_DIR", "STAGING_PORT", "PRODUCTION_PORT", "REGISTRY_RETRY_SECONDS"),
+    *("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"),
+    *("GITHUB_ACTOR", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"),
 )
-"""Variables that scripts take options from: those around the tests must not reach them."""
+"""Variables that scripts take options from, or write to: those around the tests are not meant."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,19 +69,31 @@ def migrated(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def home(migrated: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder with a registry of its own; locks and environments are shared."""
-    folder = tmp_path_factory.mktemp("home")
-    shutil.copyfile(migrated, folder / "mlflow.db")
-    for name in ("locks", "environments"):
-        (shared / name).mkdir(exist_ok=True)
-        (folder / name).symlink_to(shared / name)
-    return folder
+def make_home(
+    migrated: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Path]:
+    """Makes state folders, each with a registry of its own; locks and environments are shared."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("home")
+        shutil.copyfile(migrated, folder / "mlflow.db")
+        for name in ("locks", "environments"):
+            (shared / name).mkdir(exist_ok=True)
+            (folder / name).symlink_to(shared / name)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def home(make_home: Callable[[], Path]) -> Path:
+    """The state folder of one file's tests: those of another never see its models."""
+    return make_home()
 
 
 @pytest.fixture
 def workspace(home: Path, tmp_path: Path) -> Workspace:
-    """The state folder of this process, its registry opened, and limits of this test alone."""
+    """The state folder of this file, its registry opened, and limits of this test alone."""
     workspace = Workspace(home, tmp_path / "models", progress=Progress(quiet=True))
     assert workspace.registry.uri.endswith("mlflow.db")
     return workspace

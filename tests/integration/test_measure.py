@@ -3,7 +3,8 @@
 import json
 import math
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,21 @@ Make = Callable[..., Candidate]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def notes() -> Iterator[Path]:
+    """A folder that a confined model can write to: shared memory, where there is confinement."""
+    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def make(tmp_path: Path, notes: Path) -> Make:
     """Makes a model that answers by the Python line `predict`; it notes every row it is asked."""
 
     def make(predict: str = EVEN, version: str = "2", python: str = f"{HERE}.1") -> Candidate:
         folder = tmp_path / f"model-{version}"
         (folder / "code").mkdir(parents=True)
-        code = CODE.format(log=str(tmp_path / f"log-{version}"), predict=predict)
+        code = CODE.format(log=str(notes / f"log-{version}"), predict=predict)
         (folder / "code" / "model.py").write_text(code)
         (folder / "MLmodel").write_text(yaml.safe_dump(MLMODEL))
         (folder / "requirements.txt").write_text("\n".join(PINNED))
@@ -157,16 +166,17 @@ def collect(home: Path, tmp_path: Path) -> Callable[..., Collector]:
 
 
 def test_everything_about_a_good_model_and_a_worse_champion(
-    make: Make, config: Any, collect: Any, tmp_path: Path
+    make: Make, config: Any, collect: Any, notes: Path
 ) -> None:
     champion = make("return np.ones(len(x), dtype='int64')", "1")
     with collect(config(), make(), champion) as collector:
         assert collector.collect(Files).count == 6
         environment = collector.collect(Environment)
         assert (environment.problem, environment.packages > 20) == ("", True)
-        (code, loader) = collector.collect(Serialization).files
-        assert (code.format, loader.imports) == ("python", ("numpy", "os"))
-        assert not (tmp_path / "log-2").exists(), "loaded before it was allowed"
+        (loader, folder, code) = collector.collect(Serialization).files
+        assert (loader.imports, folder.imports) == (("model",), ("code",))
+        assert (code.format, code.imports) == ("python", ("numpy", "os"))
+        assert not (notes / "log-2").exists(), "loaded before it was allowed"
         load = collector.collect(Load)
         assert (load.problem, load.seconds < 60, load.memory_bytes > 5e7) == ("", True, True)
         both = collector.collect(Interfaces)
@@ -203,13 +213,13 @@ def test_everything_about_a_good_model_and_a_worse_champion(
 
 
 def test_no_row_of_the_holdout_is_predicted_twice(
-    make: Make, config: Any, collect: Any, tmp_path: Path
+    make: Make, config: Any, collect: Any, notes: Path
 ) -> None:
     with collect(config(), make(), make(version="1")) as collector:
         collector.collect(Scores)
         collector.collect(Scores)
     for version in ("1", "2"):
-        loaded, *asked = (tmp_path / f"log-{version}").read_text().splitlines()
+        loaded, *asked = (notes / f"log-{version}").read_text().splitlines()
         assert loaded == "loaded"
         assert [len(line.split()) for line in asked] == [BATCH, BATCH, ROWS - 2 * BATCH]
         assert [int(row) for line in asked for row in line.split()] == list(range(ROWS))

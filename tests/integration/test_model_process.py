@@ -40,7 +40,7 @@ def fork_and_die():
 def escape_and_die():
     if os.fork() == 0:
         os.setsid()
-        time.sleep(5)
+        time.sleep(30)
         os._exit(0)
     os._exit(5)
 
@@ -67,7 +67,35 @@ def print_a_lot():
 def fail():
     raise KeyError("first line\\nsecond line")
 
+def refused(act, *arguments):
+    try:
+        act(*arguments)
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def meddle():
+    # What a model may try: its own files, its environment, the state folder, other processes.
+    code, outside = os.path.abspath(__file__), os.path.dirname(os.getcwd())
+    own = open("notes", "w")
+    own.close()
+    os.rename("notes", "kept")
+    open("/dev/null", "w").close()
+    return [[
+        refused(open, code, "a"),
+        refused(os.truncate, code, 0),
+        refused(os.unlink, code),
+        refused(open, os.path.join(sys.prefix, "poison.pth"), "w"),
+        refused(os.mkdir, os.path.join(outside, "made")),
+        refused(os.rename, "kept", os.path.join(outside, "made")),
+        refused(os.symlink, code, os.path.join(outside, "made")),
+        refused(os.kill, os.getppid(), 0),
+        subprocess.run(["tee", "-a", code], input=b"#", capture_output=True).stderr.decode()[-18:],
+        refused(open, "kept"),
+    ]]
+
 ACTS = {
+    "meddle": meddle,
     "numbers": lambda: [1.5],
     "series": lambda: pd.Series(["a"]),
     "column": lambda: pd.DataFrame({"label": ["a"]}),
@@ -199,6 +227,15 @@ def test_it_sees_no_secret(folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_changes_nothing_but_its_own_folder(folder: Path, tmp_path: Path) -> None:
+    before = model_digest(folder)
+    with loaded(folder, tmp_path) as process:
+        answer = ask(process, "meddle").arrays[0].tolist()
+    assert answer == [["PermissionError"] * 8 + ["Permission denied\n", "done"]]
+    assert model_digest(folder) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("act", "text"),
     [
@@ -218,7 +255,7 @@ def test_what_breaks_it_ends_it_soon(folder: Path, tmp_path: Path, act: str, tex
             ask(process, act, seconds=2)
         assert str(caught.value).startswith(text)
         assert len(str(caught.value)) < 1500
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 20, "waited for a child that sleeps 30 s"
         with pytest.raises(ModelError, match=r"model 1"):
             ask(process, "numbers")
     assert list(tmp_path.iterdir()) == []
@@ -259,7 +296,7 @@ def test_it_ends_with_a_pipeline_that_is_killed(folder: Path, tmp_path: Path) ->
         child = int(stdout.readline())
         pipeline.send_signal(signal.SIGKILL)
         pipeline.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while Path(f"/proc/{child}").exists() and _running(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)

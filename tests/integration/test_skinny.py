@@ -39,6 +39,7 @@ def test_skinny_is_tried_where_the_requirements_allow_it(
     assert ("mlflow-skinny for mlflow" in text.splitlines()[0]) is skinny
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("load", "predict", "skinny"),
     [

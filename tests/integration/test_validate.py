@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -206,6 +207,8 @@ def test_holdout_that_changed_is_wrong_usage_named_by_its_gate(
     stopped = next(row for row in judged["gates"] if row["status"] != "passed")
     assert (stopped["gate"], stopped["status"]) == ("measured_metrics", "error")
     assert stopped["required"].startswith("SHA-256 ")
+    assert re.fullmatch(r"holdout \S+: [0-9a-f]{64}", stopped["found"])
+    assert stopped["next_step"].startswith("restore the file")
     assert judged["exit_code"] == 2
 
 
@@ -215,7 +218,7 @@ def test_registry_that_is_down_is_an_outside_fault(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "0")
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         uri = f"http://user:password@127.0.0.1:{nobody_listens.getsockname()[1]}"
@@ -259,7 +262,7 @@ def processes_below(folder: Path) -> list[int]:
 def test_killed_validation_leaves_no_process_and_an_open_release_that_gives_way(
     workspace: Workspace,
 ) -> None:
-    write_limits(workspace.models_dir, "killed", {"loadable": {"max_seconds": 2}})
+    write_limits(workspace.models_dir, "killed")
     version = animals.HANGS_AT_LOAD(workspace, "killed")
     process = start(options(workspace, "killed"))
     assert process.stderr is not None
@@ -276,6 +279,7 @@ def test_killed_validation_leaves_no_process_and_an_open_release_that_gives_way(
     with pytest.raises(UsageError, match="expected station validate passed; found not run"):
         interrupted.require("validate")
 
+    write_limits(workspace.models_dir, "killed", {"loadable": {"max_seconds": 2}})
     after = validate(workspace, "killed", version)
 
     assert (after.state, after.id != interrupted.id) == ("refused", True)

@@ -1,6 +1,7 @@
 """What all scripts share: exit codes, one error line, where the report goes."""
 
 import argparse
+import errno
 import json
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (OutsideError("down"), 3),
         (ReleaseError("other"), 3),
         (KeyboardInterrupt(), 3),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/none"), 3),
+        (OSError(errno.ENOSPC, "No space left on device"), 3),
         (ZeroDivisionError("a bug"), 3),
     ],
 )
@@ -56,6 +59,18 @@ def test_exit_code_and_one_line(
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert "Traceback" not in printed.err
+
+
+def test_a_full_disk_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def action(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+        Path("/dev/full").write_text("more than it holds")
+        return OK
+
+    assert cli.run(options(), [], action) == 3
+    assert capsys.readouterr().err == (
+        "error: disk full; found [Errno 28] No space left on device; "
+        "next: free space and run the same command again\n"
+    )
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

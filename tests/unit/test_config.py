@@ -25,6 +25,8 @@ gates:
   slices: {columns: [region], thresholds: {accuracy: {min: 0.7}}}
 """
 
+EVERY_SKIP = "gates:\n" + "".join(f"  {name}: {{skip: not today}}\n" for name in gates())
+
 
 def _load(folder: Path, text: str, name: str = "wine") -> ModelConfig:
     (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
@@ -126,6 +128,7 @@ def test_the_digest_names_the_limits_and_the_data_but_not_how_they_are_written(
         ("{thresholds: {accuracy: {min: 0.9}}}", "{thresholds: {}}", "claimed_metrics.thresholds"),
         ("{thresholds: {accuracy: {min: 0.9}}}", "{}", "thresholds must be given, or skip"),
         ("{thresholds: {accuracy: {min: 0.9}}}", "{skip: no}", "gates.claimed_metrics.skip"),
+        ("{thresholds: {accuracy: {min: 0.9}}}", '{skip: "   "}', "gates.claimed_metrics.skip"),
         ("rows.parquet", "rows.txt", "add format: parquet or csv"),
         ("data/rows.parquet", "http://x/rows.parquet", "no way to read 'http://x/rows.parquet'"),
         (SHA256, "abc", "holdout.sha256"),
@@ -138,6 +141,10 @@ def test_the_digest_names_the_limits_and_the_data_but_not_how_they_are_written(
         (HOLDOUT, "", "gates.measured_metrics needs a holdout"),
         (HOLDOUT + GATES, "", "gates: is missing"),
         (HOLDOUT + GATES, "- a list", "the file: Input should be"),
+        (HOLDOUT + GATES, "? [a]\n: 1\n", "is no YAML; found line 1: a key that is no word"),
+        (HOLDOUT + GATES, f"gates: {'9' * 5000}", "is no YAML; found Exceeds the limit"),
+        (HOLDOUT + GATES, "[" * 2000 + "]" * 2000, "is no YAML; found maximum recursion depth"),
+        (HOLDOUT + GATES, EVERY_SKIP, "every gate is skipped: nothing would be asked of a model"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:

@@ -56,7 +56,7 @@ def test_the_page_describes_every_gate_and_every_limit_in_order() -> None:
     page = (ROOT / "docs/gates.md").read_text(encoding="utf-8")
     titles = [line for line in page.splitlines() if line.startswith("## ")]
     numbered = [f"## {number}. {name}" for number, name in enumerate(gates(), start=1)]
-    assert titles == [*numbered, "## holdout"]
+    assert titles == [*numbered, "## holdout", "## production", "## local"]
     for gate in gates().values():
         for limit in gate.Limits.model_fields.keys() - {"skip"}:
             assert f"| `{limit}` |" in page

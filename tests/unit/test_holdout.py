@@ -61,6 +61,17 @@ def test_columns_are_all_but_the_truth_and_what_is_dropped(tmp_path: Path) -> No
     assert batch.slices[0].tolist() == ["a", None, "ü"]
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv"])
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path, name: str) -> None:
+    table = pa.table({"x": [1, 2, 3], "truth": [0, 1, 0]})
+    data = opened(write(table, tmp_path / name), batch_rows=1)
+    batches = data.batches()
+    next(batches)
+    write(table, tmp_path / f"other-{name}").replace(tmp_path / name)
+    with pytest.raises(UsageError, match="found one that somebody has changed since"):
+        next(batches)
+
+
 def test_parquet_values_are_what_pandas_would_make_of_them(tmp_path: Path) -> None:
     data = opened(write(TABLE, tmp_path / "a.parquet"))
     (batch,) = data.batches()

@@ -217,10 +217,14 @@ def test_a_field_that_no_version_knows_is_noticed(tmp_path: Path) -> None:
 
 def test_grace_period_holds_the_longest_request_of_the_server(tmp_path: Path) -> None:
     pod = pod_of(rendered(tmp_path, "production")[f"Deployment/{SLUG}"])
-    pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    server = Settings()
+    (container,) = pod["containers"]
+    *_, shell = container["lifecycle"]["preStop"]["exec"]["command"]
+    told, _, pause = shell.rpartition("; sleep ")
+    assert told == "kill -USR1 1"
+    server = Settings.from_environment({each["name"]: each["value"] for each in container["env"]})
+    assert server.drain_listen_seconds > 0
     drain = server.drain_listen_seconds + server.request_seconds + server.drain_idle_seconds
-    assert pod["terminationGracePeriodSeconds"] > pause + drain
+    assert pod["terminationGracePeriodSeconds"] > float(pause) + drain
 
 
 def test_user_is_the_images() -> None:

@@ -28,6 +28,12 @@ def test_table() -> None:
     ]
 
 
+def test_lines_keep_their_indentation() -> None:
+    report = Report("x", "passed", lines=["a:", "    b: 1"])
+    for style in ("table", "markdown"):
+        assert "a:\n    b: 1\n" in render(report, style)
+
+
 def test_lines_are_never_folded() -> None:
     report = Report("x", "passed", lines=["word " * 100])
     assert ("word " * 100).strip() in render(report, "table", width=40)

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from model_release.canary import Sample
+from model_release.errors import OutsideError
+from model_release.manifests import TRACK
 from model_release.smoke import Identity
 from model_release.targets.kubernetes import summary
-from model_release.targets.rollout import read_pod, read_state
+from model_release.targets.rollout import CANARY, STABLE, read_pod, read_state, until_gone
 from model_release.targets.traffic import read_metrics
 
 ANNOTATIONS = {
@@ -109,6 +111,35 @@ def test_a_rollout_is_complete_when_nothing_old_is_left(
     found = read_state(deployment(**status))
     assert found.complete is complete
     assert found.identity == Identity("Iris α", "2", "sha256:ab", "r2")
+
+
+class Controllers:
+    """A cluster whose controllers delete an orphaned canary's pod after some looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def json(self, *arguments: str) -> Any:
+        left = pod({"state": {"running": {}}})
+        left["kind"] = "Pod"
+        left["metadata"] |= {
+            "labels": {TRACK: CANARY},
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        self.looks -= 1
+        if self.looks < 0:
+            left["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        return {"items": [left]}
+
+
+def test_a_canary_without_its_deployment_is_waited_for_until_its_pods_are_gone() -> None:
+    slow: Any = Controllers(looks=2)
+    until_gone(slow, "iris", STABLE, 0)
+    until_gone(slow, "iris", CANARY, 30)
+    assert slow.looks == -1, "it looked until the pod was being deleted, and no longer"
+    dead: Any = Controllers(looks=1000)
+    with pytest.raises(OutsideError, match=r"pods of deployment iris-canary; .*found iris-1; next"):
+        until_gone(dead, "iris", CANARY, 0)
 
 
 def test_a_quota_is_told_by_the_deployment() -> None:

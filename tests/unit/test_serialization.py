@@ -130,6 +130,89 @@ def test_what_cannot_be_read_to_its_end_has_a_problem(model: Path, content: byte
     assert found.problem.startswith("no pickle that can be read to its end")
 
 
+RUNS = b"cposix\nsystem\n(S'touch owned'\ntR."
+PATCH = b"cargparse\nNamespace\n(N}S'x'\nI1\nstb0"
+FRAMED = b"\x95\x01\x00\x00\x00\x00\x00\x00\x00"
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "model.png"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"I010\n0" + RUNS,
+        FRAMED + RUNS,
+        PATCH + RUNS,
+        b"csys\npath\nS'x'\na0" + RUNS,
+        b"csys\nmodules\nS'x'\nI1\ns0" + RUNS,
+        b"cos\nname\n\x8c\x06system\x93(S'touch owned'\ntR.",
+        b"cposix\nabort\ncsys\nversion_info\nR.",
+    ],
+    ids=["octal", "frame", "class", "list", "dict", "name by name", "arguments by name"],
+)
+def test_no_opcode_stops_the_scan_that_does_not_stop_a_load(
+    model: Path, content: bytes, name: str
+) -> None:
+    """Each of these is run by the unpickler in C, and made the one in Python stop before a call."""
+    assert only(model, content, name).format == "pickle"
+
+
+def test_what_mlflow_unpickles_is_a_pickle_whatever_it_looks_like(model: Path) -> None:
+    for flavors in (
+        "sklearn: {pickled_model: ./model.png}",
+        "python_function: {loader_module: mlflow.sklearn, model_path: model.png}",
+        "lightgbm: {model_class: lightgbm.sklearn.LGBMModel, data: model.png}",
+    ):
+        (model / "MLmodel").write_text(f"flavors: {{{flavors}}}\n")
+        assert only(model, b"\x89PNG", "model.png").problem != ""
+
+
+def test_a_model_within_the_model_says_what_is_unpickled_too(model: Path) -> None:
+    (model / "inner").mkdir()
+    (model / "inner" / "MLmodel").write_text("flavors: {sklearn: {pickled_model: model.pkl}}\n")
+    joblib.dump(np.arange(1000.0), model / "inner" / "model.pkl")
+    (found,) = scan(model).files
+    assert found.problem != ""
+
+
+@pytest.mark.parametrize("path", ["../other/model.pkl", "/models/other/model.pkl", "a/../../b"])
+@pytest.mark.parametrize("key", ["pickled_model", "model_path", "data", "code"])
+def test_nothing_is_loaded_from_elsewhere(model: Path, key: str, path: str) -> None:
+    """The files of another model may lie beside this one's, never scanned for it."""
+    (model / "MLmodel").write_text(f"flavors: {{sklearn: {{{key}: {path}}}}}\n")
+    (found,) = scan(model).files
+    assert found.problem == f"{key} leads out of the model: {path}"
+
+
+def test_a_place_to_import_from_is_code_whatever_its_name(model: Path) -> None:
+    """Python imports from a zip, also behind other bytes, by any name."""
+    (model / "MLmodel").write_text("flavors: {sklearn: {code: weights.png}}\n")
+    (model / "weights.png").write_bytes(b"\x89PNG" + packed(b"code")["zip"])
+    assert scan(model).files == (SerializedFile("MLmodel", "python", ("weights.png",)),)
+
+
+def test_an_archive_that_only_calls_itself_skops_is_searched(model: Path, attack: Attack) -> None:
+    skops.io.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), model / "model.pt")
+    with zipfile.ZipFile(model / "model.pt", "a") as archive:
+        archive.writestr("model/data.pkl", pickle.dumps(attack))
+    listed, found = scan(model).files
+    assert listed == SerializedFile("model.pt", "skops", ())
+    assert found == SerializedFile("model.pt!model/data.pkl", "pickle", ("posix.system",))
+
+
+def test_a_name_that_leads_through_a_module_is_told_apart(model: Path) -> None:
+    """To trust `sklearn.*` is not to trust what its modules have imported."""
+    content = b"\x80\x04\x8c\x0dsklearn.utils\x8c\x09os.system\x93\x8c\x04true\x85R."
+    assert only(model, content).imports == ("sklearn.utils:os.system",)
+
+
+def test_a_key_that_takes_forever_to_hash_is_never_hashed(model: Path) -> None:
+    doubled = b"(t" + b"2\x86" * 60
+    assert only(model, b"}" + doubled + b"Ns.").format == "pickle"
+    assert only(model, b"(" + doubled + b"Nd.").format == "pickle"
+    assert only(model, b"\x80\x04(" + doubled + b"\x91.").format == "pickle"
+    assert only(model, b"\x80\x04\x8f(" + doubled + b"\x90.").format == "pickle"
+
+
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
 def test_joblib_files_are_read_to_their_end(model: Path, compress: Any) -> None:
     data = {

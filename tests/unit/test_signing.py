@@ -1,11 +1,13 @@
 """Signing: what the settings mean, with a cosign that writes down how it is called."""
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
 
 from model_release.errors import OutsideError, RefusedError, UsageError
-from model_release.signing import Signing
+from model_release.signing import GATES, Signing
 
 IMAGE = "r/i@sha256:" + "a" * 64
 
@@ -70,6 +72,23 @@ def test_who_is_not_known_is_refused(calls: Path) -> None:
         Signing(public_key="k.pub").verify(IMAGE, "r1")
     with pytest.raises(OutsideError, match="cosign public-key COSIGN_KEY; found Error: no sign"):
         Signing(key="k").verify(IMAGE, "r1")
+
+
+def test_a_gate_report_is_attested_and_has_to_be_the_same(calls: Path, tmp_path: Path) -> None:
+    Signing(key="awskms://k").attest_report(IMAGE, tmp_path / "report.json")
+    assert "attest --yes --key awskms://k" in lines(calls)[0]
+    assert f"--type {GATES} --predicate {tmp_path}/report.json {IMAGE}" in lines(calls)[0]
+    statement = json.dumps({"predicate": {"outcome": "passed"}}).encode()
+    envelope = json.dumps({"payload": base64.b64encode(statement).decode()})
+    (tmp_path / "cosign").write_text(f"#!/bin/sh\necho '{envelope}'\n")
+    ours = Signing(public_key="k.pub")
+    ours.verify_report(IMAGE, '{"outcome":  "passed"}')
+    with pytest.raises(RefusedError, match=r"gate report of image .*; found another report"):
+        ours.verify_report(IMAGE, '{"outcome": "refused"}')
+    (tmp_path / "cosign").write_text("#!/bin/sh\necho 'Error: none' >&2; exit 1\n")
+    with pytest.raises(RefusedError, match="found Error: none"):
+        ours.verify_report(IMAGE, "{}")
+    Signing().verify_report(IMAGE, "{}")
 
 
 def test_without_cosign_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,3 +42,14 @@ def test_slugs_are_labels_that_never_meet(one: str, other: str) -> None:
     if one != other:
         assert slug(one) != slug(other)
     assert slug(one) != f"{slug(other)}-canary"
+
+
+def test_slugs_are_folder_names_and_differ() -> None:
+    names = ["iris", "Iris", "iris-1", "a/b", "a b", "..", ".", "é" * 200, "x" * 200, "x" * 201]
+    slugs = [slug(name) for name in names]
+    assert slugs[0] == "iris"
+    assert len({each.lower() for each in slugs}) == len(names)
+    for each in slugs:
+        assert len(each) < 60
+        assert each not in (".", "..")
+        assert "/" not in each

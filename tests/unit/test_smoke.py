@@ -14,7 +14,7 @@ import pytest
 
 from model_release import smoke as smoke_module
 from model_release.answers import Tolerances
-from model_release.errors import OutsideError
+from model_release.errors import OutsideError, UsageError
 from model_release.smoke import Budget, Check, Identity, ask_identity, smoke
 
 IDENTITY = Identity("iris", "3", "sha256:" + "a" * 64, "f" * 32)
@@ -174,7 +174,15 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         ask_identity(url)
 
 
-def test_waits_for_a_server_that_begins_to_listen() -> None:
+def test_waits_for_a_server_that_begins_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause, refused = time.sleep, threading.Event()
+
+    def pause_after_a_refusal(seconds: float) -> None:
+        refused.set()
+        pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause_after_a_refusal)
+    monkeypatch.setattr(smoke_module, "CONNECT_SECONDS", 60.0)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     checks: list[Check] = []
@@ -184,7 +192,7 @@ def test_waits_for_a_server_that_begins_to_listen() -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    time.sleep(0.3)  # long enough to be refused at least once
+    assert refused.wait(60)
     with ThreadingHTTPServer(("127.0.0.1", port), _handler(Behaviour())) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -194,9 +202,10 @@ def test_waits_for_a_server_that_begins_to_listen() -> None:
     assert [check.name for check in checks if check.passed] == [*NAMES[:4], "malformed body"]
 
 
-def test_a_wrong_address_is_one_line() -> None:
-    with pytest.raises(OutsideError, match="expected the address of a model server"):
-        smoke("localhost:1", IDENTITY, [], Tolerances(), None)
+@pytest.mark.parametrize("url", ["localhost:1", "nonsense", "http://", "ftp://example.com"])
+def test_what_is_no_address_is_wrong_usage(url: str) -> None:
+    with pytest.raises(UsageError, match="expected the address of a model server"):
+        smoke(url, IDENTITY, [], Tolerances(), None)
 
 
 def test_proxies_do_not_stand_between_this_machine_and_itself(

@@ -129,8 +129,8 @@ def bomb(trace: Path) -> Trainer:
 
 
 def tamper(name: str, version: str) -> None:
-    """Change a version that is READY, in the registry: it now answers the opposite."""
-    code = CODE.format(load="pass", predict="return 1 - rule")
+    """Change a version that is READY, in the registry, so that only its digest can tell."""
+    code = CODE.format(load="pass", predict="return 1 - (1 - rule)")
     _replace(name, version, "animal.py", code.encode())
 
 

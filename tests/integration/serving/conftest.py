@@ -4,12 +4,14 @@ import http.client
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,9 @@ with warnings.catch_warnings():
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+BY_COMMAND = ("doubles", "mixed", "tensor", "unsigned")
+HASH_SEED = "0"
+"""MLflow's messages show sets: in all processes they have to print in the same order."""
 
 
 class Reply(NamedTuple):
@@ -39,8 +44,12 @@ class Reply(NamedTuple):
 class Client:
     """Sends requests over kept connections, exactly with the headers that are given."""
 
+    IDLE_SECONDS = 2.0
+    """A connection that was idle for longer is opened anew: MLflow's server closes it after 5."""
+
     def __init__(self) -> None:
         self._connections: dict[int, http.client.HTTPConnection] = {}
+        self._used: dict[int, float] = {}
 
     def send(
         self,
@@ -56,14 +65,21 @@ class Client:
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             self._connections[port] = connection
-        connection.putrequest(method or ("GET" if body is None else "POST"), path)
-        if content_type is not None and body is not None:
-            connection.putheader("Content-Type", content_type)
-        if body is not None:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        content = response.read()
+        elif time.monotonic() - self._used.get(port, 0.0) > self.IDLE_SECONDS:
+            connection.close()
+        try:
+            connection.putrequest(method or ("GET" if body is None else "POST"), path)
+            if content_type is not None and body is not None:
+                connection.putheader("Content-Type", content_type)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException):  # the next test is not to suffer for it
+            connection.close()
+            raise
+        self._used[port] = time.monotonic()
         if response.status == 500:  # MLflow's web framework then hangs up without saying so
             connection.close()
         headers = {name.lower(): value for name, value in response.getheaders()}
@@ -103,19 +119,67 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hosted(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
-    """Ports of every model, by name, then `mlflow` or `serving` (see host.py)."""
+    """Ports of every model, by name, then `mlflow` or `serving`.
+
+    For the models in BY_COMMAND, `mlflow` is `mlflow models serve` itself; for the others it is
+    the same app, hosted with this server in one process (see host.py).
+    """
     command = [sys.executable, str(HERE / "host.py"), str(contexts)]
-    with subprocess.Popen(
-        command,
-        env=_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with (
+        ExitStack() as stack,
+        subprocess.Popen(
+            command,
+            env=_environment(PYTHONHASHSEED=HASH_SEED),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        commands = {name: _mlflow_models_serve(contexts / name, stack) for name in BY_COMMAND}
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+        ports = json.loads(process.stdout.readline())
+        for name, port in commands.items():
+            _wait_for_ping(port)
+            ports[name]["mlflow"] = port
+        yield ports
         process.communicate(timeout=30)
         assert process.returncode == 0
+
+
+def _mlflow_models_serve(context: Path, stack: ExitStack) -> int:
+    """Start MLflow's own command for the model of a context; its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    process = subprocess.Popen(
+        [*command, "--model-uri", str(context / "model"), "--port", str(port)],
+        env=_environment(
+            PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # it calls `uvicorn`
+            PYTHONHASHSEED=HASH_SEED,
+            MLFLOW_DISABLE_TELEMETRY="true",
+        ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def end() -> None:
+        os.killpg(process.pid, signal.SIGKILL)  # the command and the server that it starts
+        process.wait(timeout=30)
+
+    stack.callback(end)
+    return port
+
+
+def _wait_for_ping(port: int) -> None:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        with suppress(OSError), closing(Client()) as client:
+            if client.send(port, path="/ping").status == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError("`mlflow models serve` did not start")
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,22 @@ def test_what_is_in_flight_is_answered_and_readiness_goes(new_client: Any, start
         socket.create_connection(("127.0.0.1", server.port), timeout=1)
 
 
+def test_told_that_its_end_is_near_it_is_not_ready_and_goes_on_serving(
+    new_client: Any, start: Any
+) -> None:
+    server = start("doubles", SERVING_DRAIN_IDLE_SECONDS="0.1")
+    kept = new_client()
+    assert kept.send(server.port, ROW).headers.get("connection") is None
+    server.process.send_signal(signal.SIGUSR1)
+    _wait_until(lambda: new_client().send(server.port, path="/ready").status == 503)
+    for each in (kept, new_client()):
+        reply = each.send(server.port, ROW)
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+    assert server.process.poll() is None
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=60) == 0
+
+
 def test_a_request_on_a_kept_connection_is_answered_during_the_drain(
     new_client: Any, start: Any
 ) -> None:

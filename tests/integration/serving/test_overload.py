@@ -77,6 +77,48 @@ def test_bodies_are_limited_in_size_and_time(client: Any, start: Any) -> None:
     assert server.process.poll() is None
 
 
+def test_bodies_that_wait_are_limited_together(client: Any, start: Any) -> None:
+    port = start("slow", SERVING_MAX_HELD_BYTES="1500").port
+    head = HEAD + b"Content-Length: 1000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as slowly:
+        slowly.sendall(head + b" " * 999)
+        _wait_until(lambda: client.send(port, slow(0).ljust(1000)).status == 429)
+        answer = raw(port, head + b" " * 1000)
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        assert b"\r\nretry-after: 1\r\n" in answer
+    _wait_until(lambda: client.send(port, slow(0).ljust(1000)).status == 200)
+
+
+TRAILERS = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+NO_BODIES = (
+    (b"GET /ping HTTP/1.1\r\nHost: x\r\n", b"X: " + b"x" * 1000 + b"\r\n"),
+    (b"GET /ping HTTP/1.1\r\nHost: ", b"x" * 1000),
+    (b"GET /", b"x" * 1000),
+    (HEAD + TRAILERS, b"X: " + b"x" * 1000 + b"\r\n"),
+    (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 1000),
+)
+"""Headers, one header, an address, trailers, a chunk's extension: each the beginning, and more."""
+
+
+def test_what_is_no_body_is_limited_too(client: Any, start: Any) -> None:
+    port = start("slow").port
+    for head, more in NO_BODIES:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(head)
+            with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                _send_until(connection, more, time.monotonic() + 10)
+    assert client.send(port, slow(0)).status == 200
+
+
+def _wait_until(done: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_an_endless_body_ends(start: Any) -> None:
     port = start("slow", SERVING_MAX_BODY_BYTES="100000").port
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"

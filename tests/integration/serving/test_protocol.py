@@ -1,8 +1,8 @@
 """The differential test: the same requests, over HTTP, to MLflow's scoring app and this server."""
 
-import base64
 import io
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 
 from serving.differences import DIFFERENCES, expected
 from serving.protocol import Answer
+from tests.integration.serving.bodies import BODIES, CSV, MIXED, NUMBERS, RAW, split
 
 pytestmark = pytest.mark.xdist_group("serving-hosted")
 
 Ports = dict[str, dict[str, int]]
-NUMBERS = ["a", "b", "c"]
-IRIS = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
-MIXED = [f"{kind} column" for kind in ("double", "long", "integer", "float", "boolean", "string")]
-MIXED_ROW = [1.5, 2, 3, 4.5, True, "five"]
 SIGNED = ("doubles", "alone", "mixed", "optional", "dates", "unnamed", "unsigned", "table", "total")
 TENSORS = ("tensor", "named-tensors", "linear-tensor")
 
@@ -36,145 +33,6 @@ def same(client: Any, ports: dict[str, int], body: bytes | None, **request: Any)
         wanted = wanted._replace(body=b"")
     assert (ours.status, ours.body, ours.content_type.encode()) == wanted[:3], body
     return ours.status
-
-
-def split(columns: Any, data: Any, **more: Any) -> dict[str, Any]:
-    return {"dataframe_split": {"columns": columns, "data": data, **more}}
-
-
-BODIES: dict[str, Any] = {
-    "one row": split(NUMBERS, [[1.5, 2.5, -3.5]]),
-    "two rows": split(NUMBERS, [[1.5, 2.5, -3.5], [4, 5, 6]]),
-    "whole numbers": split(NUMBERS, [[1, 2, 3]]),
-    "large numbers": split(NUMBERS, [[2**53 + 1, 2**63, -(2**63)], [2**64, 10**30, -(10**40)]]),
-    "too large numbers": split(NUMBERS, [[10**400, 1, 2]]),
-    "nulls": split(NUMBERS, [[None, 2.5, 1], [None, None, 3.5]]),
-    "booleans": split(NUMBERS, [[True, False, True], [1.5, 2, None]]),
-    "only booleans": split(NUMBERS, [[True, False, True]]),
-    "numbers as text": split(NUMBERS, [["1.5", "2", "3e1"]]),
-    "text": split(NUMBERS, [["x", 2, 3]]),
-    "lists": split(NUMBERS, [[[1], [2], [3]]]),
-    "ragged": split(NUMBERS, [[1, 2, 3], [4, 5]]),
-    "short": split(NUMBERS, [[1, 2]]),
-    "no rows": split(NUMBERS, []),
-    "empty row": split(NUMBERS, [[]]),
-    "a flat row": split(NUMBERS, [1, 2, 3]),
-    "a row that is text": split(NUMBERS, ["abc"]),
-    "other order": split(["c", "a", "b"], [[3.5, 1.5, 2.5], [6, 4, 5]]),
-    "one too many": split(["a", "b", "c", "d"], [[1, 2, 3, 4]]),
-    "one missing": split(["a", "b"], [[1, 2]]),
-    "twice the same": split(["a", "b", "b"], [[1, 2, 3]]),
-    "twice the same and all": split(["a", "b", "c", "c"], [[1, 2, 3, 4]]),
-    "no names": {"dataframe_split": {"data": [[1.5, 2.5, 3.5]]}},
-    "numbered": split([0, 1, 2], [[1, 2, 3]]),
-    "null columns": split(None, [[1, 2, 3]]),
-    "index": split(NUMBERS, [[1, 2, 3], [4, 5, 6]], index=[0, 1]),
-    "other index": split(NUMBERS, [[1, 2, 3], [4, 5, 6]], index=[7, 8]),
-    "named index": split(NUMBERS, [[1, 2, 3]], index=["x"]),
-    "wrong index": split(NUMBERS, [[1, 2, 3]], index=[0, 1]),
-    "unknown key in split": split(NUMBERS, [[1, 2, 3]], extra=1),
-    "split is a list": {"dataframe_split": [1, 2]},
-    "split is null": {"dataframe_split": None},
-    "no data": {"dataframe_split": {"columns": NUMBERS}},
-    "records": {"dataframe_records": [{"a": 1.5, "b": 2, "c": None}]},
-    "records in another order": {"dataframe_records": [{"c": 3, "b": 2, "a": 1}]},
-    "different records": {"dataframe_records": [{"a": 1, "b": 2, "c": 3}, {"a": 4, "b": 5}]},
-    "more in a record": {"dataframe_records": [{"a": 1, "b": 2, "c": 3, "d": 4}]},
-    "no records": {"dataframe_records": []},
-    "records is an object": {"dataframe_records": {"a": 1}},
-    "records of lists": {"dataframe_records": [[1, 2, 3]]},
-    "records of text": {"dataframe_records": ["abc"]},
-    "records is text": {"dataframe_records": "abc"},
-    "inputs by column": {"inputs": {"a": [1.5], "b": [2.5], "c": [3.5]}},
-    "inputs by row": {"inputs": [{"a": 1.5, "b": 2.5, "c": 3.5}]},
-    "inputs of scalars": {"inputs": {"a": 1.5, "b": 2.5, "c": 3.5}},
-    "inputs as array": {"inputs": [[1.5, 2.5, 3.5]]},
-    "inputs as number": {"inputs": 3},
-    "inputs as text": {"inputs": "text"},
-    "inputs null": {"inputs": None},
-    "no inputs": {"inputs": []},
-    "instances by row": {"instances": [{"a": 1.5, "b": 2.5, "c": 3.5}]},
-    "instances as array": {"instances": [[1.5, 2.5, 3.5], [1, 2, 3]]},
-    "uneven instances": {"instances": [{"a": 1.5, "b": 2.5}, {"a": 1.5, "c": 3.5}]},
-    "two formats": {"inputs": [1], "instances": [1]},
-    "split and records": {**split(NUMBERS, [[1, 2, 3]]), "dataframe_records": []},
-    "signature name": {"inputs": [1], "signature_name": "x"},
-    "another key": {**split(NUMBERS, [[1, 2, 3]]), "extra": 1},
-    "empty object": {},
-    "unknown format": {"data": [[1, 2, 3]]},
-    "params": {**split(NUMBERS, [[1, 2, 3]]), "params": {"scale": 2}},
-    "params null": {**split(NUMBERS, [[1, 2, 3]]), "params": None},
-    "params list": {**split(NUMBERS, [[1, 2, 3]]), "params": [1]},
-    "chat": {"messages": [{"role": "user", "content": "hello"}]},
-    "prompt": {"prompt": "hello", "a": 1},
-    "embeddings": {"input": ["x"], "scale": 3},
-    "model raises": split(NUMBERS, [[666, 2, 3]]),
-    "model refuses": split(NUMBERS, [[667, 2, 3]]),
-    "mixed": split(MIXED, [MIXED_ROW, MIXED_ROW]),
-    "mixed records": {"dataframe_records": [dict(zip(MIXED, MIXED_ROW, strict=True))]},
-    "mixed in another order": split(MIXED[::-1], [MIXED_ROW[::-1]]),
-    "mixed with null text": split(MIXED, [[*MIXED_ROW[:5], None]]),
-    "mixed with half a character": split(MIXED, [[*MIXED_ROW[:5], "\ud800"]]),
-    "mixed with fraction": split(MIXED, [[1.5, 2.7, 3, 4.5, True, "x"]]),
-    "mixed with large integer": split(MIXED, [[1.5, 2, 2**40, 4.5, True, "x"]]),
-    "mixed with larger integer": split(MIXED, [[1.5, 2**63, 3, 4.5, True, "x"]]),
-    "mixed with large float": split(MIXED, [[1.5, 2, 3, 1e300, True, "x"]]),
-    "mixed with 0 for no": split(MIXED, [[1.5, 2, 3, 4.5, 0, "x"]]),
-    "mixed with null for no": split(MIXED, [[1.5, 2, 3, 4.5, None, "x"]]),
-    "mixed with number for text": split(MIXED, [[1.5, 2, 3, 4.5, True, 6]]),
-    "mixed with params": {
-        **split(MIXED, [MIXED_ROW]),
-        "params": {"scale": 2, "tag": "x", "unknown": 1},
-    },
-    "mixed with wrong params": {**split(MIXED, [MIXED_ROW]), "params": {"scale": "x"}},
-    "mixed with empty params": {**split(MIXED, [MIXED_ROW]), "params": {}},
-    "dates": split(["when", "raw"], [["2026-01-02T03:04:05", base64.b64encode(b"x").decode()]]),
-    "no dates": split(["when", "raw"], [["yesterday", "!"]]),
-    "proba": split(["proba"], [[0.25], [1], [None]]),
-    "total": split(["total"], [[0.25], [1]]),
-    "unnamed": split(["x", "y"], [[1.5, 2]]),
-    "tensor": {"inputs": [[[1.5, 2], [3, 4.25]]]},
-    "tensor instances": {"instances": [[[1.5, 2], [3, 4.25]], [[1, 2], [3, 4]]]},
-    "tensor of text": {"inputs": [[["1.5", "2"], ["3", "4"]]]},
-    "tensor of null": {"inputs": [[[None, 2], [3, 4]]]},
-    "tensor of booleans": {"inputs": [[[True, 2], [3, 4]]]},
-    "tensor too deep": {"inputs": [[[[1.5, 2], [3, 4.25]]]]},
-    "tensor of another shape": {"inputs": [[[1.5, 2, 3], [3, 4.25, 3]]]},
-    "ragged tensor": {"inputs": [[[1.5, 2], [3]]]},
-    "tensor with large numbers": {"inputs": [[[1e300, 2**64], [10**400, 4]]]},
-    "named tensors": {"inputs": {"x": [[1, 2]], "n": [3]}},
-    "named tensors by row": {"instances": [{"x": [1, 2], "n": 3}]},
-    "named tensors, one missing": {"inputs": {"x": [[1, 2]]}},
-    "four numbers": {"inputs": [[5.1, 3.5, 1.4, 0.2], [7, 3, 4, 1]]},
-    "iris": split(IRIS, [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6, 2.5]]),
-    "iris with null": split(IRIS, [[5.1, None, 1.4, 0.2]]),
-}
-RAW: dict[str, bytes] = {
-    "nothing": b"",
-    "null": b"null",
-    "a number": b"1",
-    "a list": b"[[1, 2]]",
-    "cut off": b'{"dataframe_split": {"columns": ["a"',
-    "not UTF-8": b'{"dataframe_split": "\xff\xfe"}',
-    "UTF-16": json.dumps(split(NUMBERS, [[1, 2, 3]])).encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf" + json.dumps(split(NUMBERS, [[1, 2, 3]])).encode(),
-    "NaN": b'{"dataframe_records": [{"a": NaN, "b": Infinity, "c": -Infinity}]}',
-    "negative zero": b'{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[-0, -0.0, 0]]}}',
-    "1e999": b'{"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1e999, 1e-999, 1]]}}',
-    "same key twice": b'{"inputs": [1], "inputs": {"a": [1], "b": [2], "c": [3]}}',
-    "deep": b'{"inputs": ' + b"[" * 2000 + b"]" * 2000 + b"}",
-    "too deep": b'{"inputs": ' + b"[" * 200000 + b"]" * 200000 + b"}",
-}
-CSV = {
-    "csv": b"a,b,c\n1.5,2.5,3.5\n4,5,6\n",
-    "csv in another order": b"c,b,a\n1,2,3\n",
-    "csv with text": b"a,b,c\nx,2,3\n",
-    "csv with holes": b"a,b,c\n,2,3\n",
-    "csv without rows": b"a,b,c\n",
-    "csv, ragged": b"a,b,c\n1,2\n1,2,3,4\n",
-    "csv, empty": b"",
-    "csv, not UTF-8": b"a,b,c\n\xff,2,3\n",
-}
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
@@ -227,17 +85,18 @@ def test_content_types(client: Any, hosted: Ports, content_type: str | None, sta
     assert same(client, hosted["doubles"], body, content_type=content_type) == status
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
+PATHS = (
+    *("/ping", "/health", "/version", "/invocations", "/", "/nope", "/invocations/x", "//ping"),
+    *("/docs", "/redoc", "/openapi.json", "/ping/", "/invocations/", "/ping?x=1", "/%70ing"),
+)
+
+
 @pytest.mark.parametrize(
-    "path",
-    [
-        *("/ping", "/health", "/version", "/invocations", "/", "/nope", "/invocations/x", "//ping"),
-        *("/docs", "/redoc", "/openapi.json", "/ping/", "/invocations/", "/ping?x=1", "/%70ing"),
-    ],
+    ("path", "method"),
+    [pair for pair in product(PATHS, METHODS) if pair != ("/invocations", "POST")],
 )
 def test_paths_and_methods(client: Any, hosted: Ports, path: str, method: str) -> None:
-    if (method, path) == ("POST", "/invocations"):
-        pytest.skip("that is every other test")
     same(client, hosted["doubles"], None, path=path, method=method)
 
 

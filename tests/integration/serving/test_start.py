@@ -38,6 +38,11 @@ def test_two_workers_answer_count_together_and_stop(new_client: Any, start: Any)
     text = new_client().send(server.port, path="/metrics").body.decode()
     assert 'serving_requests_total{status="200"} 10.0' in text
     assert 'name="doubles"' in text
+    server.process.send_signal(signal.SIGUSR1)
+    answers = [200]
+    while 200 in answers:  # both workers are told, each at its time
+        answers = [new_client().send(server.port, path="/ready").status for _ in range(20)]
+    assert new_client().send(server.port, BODY).status == 200
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=30) == 0
 
@@ -116,3 +121,17 @@ def test_request_lines_are_json_and_hold_no_payload(
     assert "4321.125" not in text
     assert "own words about [" not in text
     assert "prediction failed: ValueError" in text
+
+
+def test_garbage_is_collected_again_once_the_model_is_loaded(contexts: Path) -> None:
+    """Imports go without; a server that goes on so would never give memory back."""
+    script = (
+        "import gc, sys, pathlib; from serving import imports, settings; "
+        "context = pathlib.Path(sys.argv[1]); imports.prepare(context / 'model'); "
+        "off = not gc.isenabled(); from serving.app import create_app; "
+        "create_app(context, settings.Settings()); "
+        "print(off, gc.isenabled(), gc.get_freeze_count() > 0)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, str(contexts / "doubles")]
+    out = subprocess.check_output(command, cwd=ROOT, text=True, timeout=240)
+    assert out.split() == ["True", "True", "True"]

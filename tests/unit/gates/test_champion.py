@@ -39,6 +39,7 @@ def test_as_good_a_model_passes_and_the_report_names_both() -> None:
         ("champion_accuracy", 0.95),
         ("regression_accuracy", 0.0),
         ("regression_bound_accuracy", 0.0),
+        ("regression_low_accuracy", 0.0),
     )
 
 

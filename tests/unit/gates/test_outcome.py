@@ -5,8 +5,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from model_release.gates.outcome import Outcome, Threshold, listed, misses
+from model_release.gates.outcome import MetricThresholds, Outcome, Threshold, listed, misses
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -46,6 +47,19 @@ def test_misses_say_what_was_found() -> None:
         "r2 1 is not >= 0.1 and <= 0.99",
         "no f1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds", "needs"),
+    [("accuracy", {"max": 0.5}, "min"), ("root_mean_squared_error", {"min": 0}, "max")],
+)
+def test_a_bound_on_the_wrong_side_is_refused(
+    name: str, bounds: dict[str, float], needs: str
+) -> None:
+    check = TypeAdapter(MetricThresholds).validate_python
+    with pytest.raises(ValidationError, match=f"{name} needs {needs}: without it no model"):
+        check({name: bounds})
+    assert list(check({name: bounds | {needs: 0.25}})) == [name]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,15 @@ def test_types_are_trusted_by_name_or_by_what_they_lie_below(types: list[str], s
     assert _status([PICKLE], trusted_types=types) == status
 
 
+@pytest.mark.parametrize(
+    ("types", "status"),
+    [(["sklearn.*"], "failed"), (["sklearn.utils:os.system"], "passed")],
+)
+def test_what_a_module_imported_does_not_lie_below_it(types: list[str], status: str) -> None:
+    through = SerializedFile("model.pkl", "pickle", ("sklearn.utils:os.system",))
+    assert _status([through], trusted_types=types) == status
+
+
 def test_every_file_has_to_be_trusted() -> None:
     types = ["sklearn.tree._tree.Tree"]
     assert _status([TREE], trusted_types=types) == "passed"

@@ -117,3 +117,28 @@ def test_who_waits_too_long_is_told_and_not_predicted(value: Any) -> None:
     replies = answers(model, job(1), job(value), seconds=0.01)
     assert replies == [TIMED_OUT, TIMED_OUT]
     assert model.calls in ([], [[1]])
+
+
+@pytest.mark.parametrize(
+    ("batch_rows", "calls"),
+    [(256, [[1, 2, 3, 4, 5, 6]]), (2, [[1, 2], [3, 4], [5, 6]])],
+    ids=["until it is quiet", "until there are enough"],
+)
+def test_requests_that_follow_one_another_closely_go_together(
+    batch_rows: int, calls: list[list[int]]
+) -> None:
+    model = Gated()
+    model.gate.set()
+
+    async def run() -> None:
+        metrics = Metrics(Release("m", "1", "", "", batching=True))
+        settings = Settings(batch_rows=batch_rows)
+        batcher: Any = Batcher(model, settings, metrics, threads=1)  # type: ignore[arg-type]
+        waiting = []
+        for value in range(1, 7):
+            waiting.append(asyncio.ensure_future(batcher.submit(job(value), 10)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(run())
+    assert model.calls == calls

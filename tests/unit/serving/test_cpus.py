@@ -40,8 +40,8 @@ def test_available(
 def test_workers_share_the_cpus_and_what_is_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"MKL_NUM_THREADS": "7"}
     monkeypatch.setattr(os, "environ", environment)
-    monkeypatch.setattr(cpus, "available", lambda: 5)
-    cpus.limit_threads(2)
+    monkeypatch.setattr(cpus, "available", lambda: 7)
+    cpus.limit_threads(2)  # three each, of which one is for the requests
     assert environment == {**dict.fromkeys(cpus.THREAD_VARIABLES, "2"), "MKL_NUM_THREADS": "7"}
     environment.clear()
     cpus.limit_threads(9)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving.reception import GONE, TOO_SLOW, discard_rest, read_body, too_large
+from serving.reception import GONE, NO_ROOM, TOO_SLOW, Room, discard_rest, read_body, too_large
 
 
 def receiving(*messages: dict[str, Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -38,8 +38,26 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
     ],
 )
 def test_read_body(messages: list[dict[str, Any]], declared: bytes | None, expected: Any) -> None:
-    read = read_body(receiving(*messages), declared, limit=4, seconds=0.05)
+    room = Room(100)
+    read = read_body(receiving(*messages), declared, limit=4, seconds=0.05, room=room)
     assert asyncio.run(read) == expected
+    kept = len(expected) if isinstance(expected, bytes) else 0
+    assert room.left == 100 - kept
+
+
+def test_all_bodies_together_have_to_find_room() -> None:
+    room = Room(5)
+
+    def read(*parts: bytes) -> Any:
+        messages = [part(each, more=True) for each in parts[:-1]] + [part(parts[-1])]
+        return asyncio.run(read_body(receiving(*messages), None, limit=9, seconds=9, room=room))
+
+    assert read(b"ab", b"c") == b"abc"
+    assert read(b"de", b"f") is NO_ROOM
+    assert read(b"de") == b"de"
+    room.give_back(3)
+    assert read(b"fgh") == b"fgh"
+    assert room.left == 0
 
 
 def test_the_rest_is_discarded_up_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

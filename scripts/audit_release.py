@@ -1,0 +1,51 @@
+"""Audit: ledger, aliases, files, images and servers; every difference with what mends it."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report
+from model_release.workspace import Workspace
+
+
+def audit(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Compare, mend what may be mended where that was asked for, and say what is left."""
+    from model_release import ledger
+    from model_release.registry import check_name
+    from model_release.stations.audit import Audit
+
+    name = arguments.model
+    names = [check_name(name)] if name else ledger.models(workspace.registry)
+    target = cli.target(arguments, workspace)
+    return Audit(workspace, target, arguments.grace).report(names, fix=arguments.fix)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when all is as the ledger says, 1 when a difference is left."""
+    options = cli.parser(
+        "Compare ledger, aliases, files, images and servers; name what mends each difference.",
+        "python scripts/audit_release.py --target kubernetes --format json",
+        model=False,
+    )
+    options.add_argument(
+        "--model-name",
+        dest="model",
+        default=os.environ.get("MODEL_NAME", ""),
+        metavar="MODEL_NAME",
+        help="one model; all that have releases if empty (environment: MODEL_NAME)",
+    )
+    options.add_argument("--fix", action="store_true", help="mend what is safe to mend")
+    options.add_argument(
+        "--grace",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long a move may be under way before it counts as a difference (600)",
+    )
+    cli.add_target(options)
+    return cli.run(options, argv, audit)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""The doctor: is everything there that a first release needs? Changes nothing."""
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report, Table
+from model_release.workspace import Workspace
+
+
+def check(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Ask everything once; say what is missing and what to do about it."""
+    from model_release.doctor import Setting, diagnose
+    from model_release.targets.kubernetes import KubernetesTarget
+
+    target = cli.target(arguments, workspace)
+    cluster = target if isinstance(target, KubernetesTarget) else None
+    setting = Setting(
+        workspace, arguments.model_name, cluster, arguments.base_image, dict(os.environ)
+    )
+    found = list(diagnose(setting))
+    failed = [each for each in found if each.outcome == "failed"]
+    rows = [(each.name, each.outcome, each.found, each.next_step) for each in found]
+    return Report(
+        title=f"what a release of {arguments.model_name} needs",
+        outcome="refused" if failed else "passed",
+        tables=[Table("Findings", ("what", "outcome", "found", "next"), rows)],
+        data={"findings": [vars(each) for each in found]},
+        exit_code=1 if failed else 0,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when nothing is missing."""
+    options = cli.parser(
+        "Check everything that a first release needs: registry, limits, Docker, cluster, GitHub.",
+        "python scripts/check_setup.py --model-name iris-classifier --target kubernetes",
+    )
+    cli.add_target(options)
+    cli.add_env(options, "--base-image", "BASE_IMAGE", "base of images, to be looked up")
+    return cli.run(options, argv, check)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

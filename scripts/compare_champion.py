@@ -1,0 +1,48 @@
+"""Champion and challenger on the same data, with the decision that the gate would take."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report
+from model_release.workspace import Workspace
+
+
+def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Compare; with --promote go on to promotion where the gate would say yes."""
+    from dataclasses import replace
+
+    from model_release.stations.compare import compare as look
+    from model_release.stations.promote import promote, rollback_command
+
+    report = look(workspace, arguments.model_name, arguments.model_version)
+    if not arguments.promote or report.exit_code:
+        return report
+    target = cli.target(arguments, workspace)
+    release = promote(cli.release(arguments, workspace), target)
+    undo = rollback_command(release, target)
+    return replace(
+        report,
+        lines=[*report.lines, f"version {release.version} is champion; undo:", f"  {undo}"],
+        data={**report.data, "promoted": release.id, "rollback": undo},
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when the challenger is not worse, 1 when the gate would refuse it."""
+    options = cli.parser(
+        "Score champion and challenger on the same rows; nothing is written.",
+        "python scripts/compare_champion.py --model-name iris-classifier --model-version 2",
+    )
+    options.add_argument(
+        "--promote",
+        action="store_true",
+        help="go on to promotion, for a version that production serves",
+    )
+    cli.add_release(options)
+    cli.add_target(options)
+    return cli.run(options, argv, compare)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

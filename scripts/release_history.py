@@ -1,0 +1,32 @@
+"""The ledger as a table: who was champion from when to when, and why; or at one moment."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report
+from model_release.workspace import Workspace
+
+
+def show(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Tell the ledger."""
+    from model_release.chronicle import chronicle
+
+    return chronicle(workspace, arguments.model_name, arguments.alias, arguments.at)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when the ledger could be read."""
+    options = cli.parser(
+        "Say who was champion from when to when, who approved it, and why it went.",
+        "python scripts/release_history.py --model-name iris-classifier "
+        "--at 2026-11-24T21:00:00+00:00",
+        version=None,
+    )
+    options.add_argument("--alias", default="champion", help="another alias than champion")
+    options.add_argument("--at", default="", metavar="TIME", help="ISO 8601 with a time zone")
+    return cli.run(options, argv, show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

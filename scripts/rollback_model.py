@@ -1,0 +1,57 @@
+"""Roll back: a former champion serves and is champion again; nothing is built."""
+
+import argparse
+from collections.abc import Sequence
+
+from model_release import cli
+from model_release.report import Report, Table
+from model_release.workspace import Workspace
+
+
+def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
+    """Roll back and say what serves now."""
+    from model_release.stations.rollback import rollback as roll
+
+    model = arguments.model_name
+    done = roll(
+        workspace,
+        model,
+        cli.target(arguments, workspace),
+        reason=arguments.reason,
+        version=arguments.model_version,
+        release_id=arguments.release,
+    )
+    facts = {
+        "model": model,
+        "champion": done.release.version,
+        "before": done.entry.before or "none",
+        "digest": done.release.digest,
+        "release": done.release.id,
+        "production": done.running.url,
+        "since": done.release.tags["champion.since"],
+        "by": done.entry.by,
+        "reason": done.entry.reason,
+    }
+    return Report(
+        title=f"{model} is back at version {done.release.version}",
+        outcome="passed",
+        tables=[Table("Rollback", ("what", "value"), list(facts.items()))],
+        data=facts,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 when the former champion serves and has the alias."""
+    options = cli.parser(
+        "Go back to the champion before, or to any version or release that was champion once.",
+        "python scripts/rollback_model.py --model-name iris-classifier --reason 'wrong answers'",
+        version="version that was champion once; the champion before if not given",
+    )
+    cli.add_env(options, "--release", "RELEASE_ID", "release that was champion once, by its id")
+    cli.add_env(options, "--reason", "ROLLBACK_REASON", "why; kept in the ledger")
+    cli.add_target(options)
+    return cli.run(options, argv, rollback)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

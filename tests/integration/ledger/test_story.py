@@ -1,0 +1,48 @@
+"""A week's story on the local target: MLflow's server on PostgreSQL, files in S3 by SeaweedFS."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from model_release import ROOT
+from model_release.progress import Progress
+from model_release.targets.local import LocalTarget
+from model_release.workspace import Workspace
+from tests.integration.machine import make_machine
+from tests.story import Moments, Week, check_what_else_an_audit_finds, company_server, tell
+
+
+class LocalWeek(Week):
+    """A week on this machine's two ports."""
+
+    moments = Moments(comparing="draining", beginning="starting", ending="draining")
+    build_gone = "context-gone"
+
+    @contextmanager
+    def without_build(self, release: str) -> Iterator[None]:
+        context = self.workspace.home / "contexts" / release
+        away = shutil.move(context, context.with_suffix(".away"))
+        yield
+        shutil.move(away, context)
+
+
+@pytest.fixture
+def week(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    machine = make_machine(tmp_path, tmp_path_factory.getbasetemp().parent / "shared")
+    ports = {
+        name: int(machine.environment[f"{name.upper()}_PORT"]) for name in ("staging", "production")
+    }
+    with company_server(tmp_path) as url:
+        machine.environment["MLFLOW_TRACKING_URI"] = url
+        workspace = Workspace(machine.home, ROOT / "models", url, Progress(quiet=True))
+        yield LocalWeek(machine, workspace, LocalTarget(machine.home, ports))
+        machine.run("scripts/release_status.py", "--stop")
+
+
+@pytest.mark.long
+def test_a_week(week: Week) -> None:
+    tell(week)
+    check_what_else_an_audit_finds(week)

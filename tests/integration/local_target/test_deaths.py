@@ -1,0 +1,151 @@
+"""Deaths on the way: of servers, and of deploys at every moment. Whoever comes next converges."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from model_release import ROOT
+from model_release.smoke import ask_identity
+from model_release.targets import local as local_module
+from model_release.targets import slot as slot_module
+from tests.integration.local_target.world import World, answer, stream, wait_for
+
+
+def test_a_dead_server_is_seen_and_deployed_again(world: World) -> None:
+    first = world.deploy("1")
+    world.kill()
+    assert world.target.running() == [replace(first, replicas=0)]
+    again = world.deploy("1")
+    assert (again.replicas, ask_identity(again.url)) == (1, first.identity)
+    assert world.alive() == ["1"]
+
+
+def test_a_server_that_hangs_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot_module, "CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr(local_module, "ANSWER_SECONDS", 2.0)
+    first = world.deploy("1")
+    server = world.slot.current()
+    state = server.state() if server else None
+    assert state
+    os.kill(state.pid, signal.SIGSTOP)
+    second = world.deploy("2")
+    assert (second.url, world.alive()) == (first.url, ["2"])
+
+
+KILLED_DEPLOY = """
+import json, os, signal, sys
+from pathlib import Path
+from model_release.targets import Deployment
+from model_release.targets.local import LocalTarget
+from model_release.targets.slot import Server, Slot
+
+home, fields, owner, method, moment = json.loads(sys.argv[1])
+fields["context"], fields["python"] = Path(fields["context"]), Path(fields["python"])
+original = getattr(globals()[owner], method)
+
+def die(*args):
+    if moment == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(globals()[owner], method, die)
+LocalTarget(Path(home), {"production": 0}).deploy(
+    "production", Deployment(**fields), print, lambda url: None
+)
+"""
+DEATHS = [
+    ("Server", "give", "before"),
+    ("Slot", "start", "before"),
+    ("Slot", "start", "after"),
+    ("Server", "wait_until_ready", "after"),
+    ("Server", "take", "before"),
+    ("Server", "take", "after"),
+    ("Slot", "appoint", "after"),
+    ("Server", "end", "after"),
+    ("Slot", "prune", "before"),
+]
+
+
+def dying_deploy(world: World, version: str, *death: str) -> list[str]:
+    """The command of a deploy that kills itself with SIGKILL at a given moment."""
+    fields = vars(world.deployment(version).identity) | {"python": sys.executable}
+    fields |= {"context": str(world.deployment(version).context)}
+    return [sys.executable, "-c", KILLED_DEPLOY, json.dumps([str(world.home), fields, *death])]
+
+
+def deploy_and_die(world: World, version: str, *death: str) -> None:
+    done = subprocess.run(dying_deploy(world, version, *death), cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL, death
+
+
+@pytest.mark.long
+def test_a_deploy_killed_at_any_moment_fails_no_request_and_the_next_converges(
+    world: World,
+) -> None:
+    running = world.deploy("1")
+    with stream(running) as requests:
+        for number, death in enumerate(DEATHS, start=2):
+            deploy_and_die(world, f"{number}", *death)
+            assert [each.url for each in world.target.running() if each.replicas] == [running.url]
+        last = world.deploy("last")
+        assert world.alive() == ["last"]
+        assert ask_identity(last.url) == last.identity
+    assert requests.failures == []
+    seen = set(requests.answers)
+    assert {answer("1"), answer("last")} < seen
+    assert seen < {answer(each) for each in ("1", "last", *map(str, range(2, len(DEATHS) + 2)))}
+
+
+@pytest.mark.long
+def test_deploys_killed_after_any_time_converge(world: World) -> None:
+    running = world.deploy("1")
+    with stream(running) as requests:
+        for seconds in (0.5, 1.0, 1.5, 2.0, 2.5):
+            command = dying_deploy(world, "2", "Slot", "dismiss", "never called")
+            with subprocess.Popen(command, cwd=ROOT) as deploy:
+                time.sleep(seconds)
+                deploy.kill()
+            assert deploy.returncode in (-signal.SIGKILL, 0)
+        last = world.deploy("2")
+        assert (world.alive(), ask_identity(last.url)) == (["2"], last.identity)
+    assert requests.failures == []
+
+
+@pytest.mark.long
+def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
+    first = world.deploy("1")
+    with stream(first) as requests:
+        deploy_and_die(world, "2", "Server", "take", "after")
+        assert sorted(world.alive()) == ["1", "2"]
+        wait_for(lambda: world.alive() == ["1"])
+        deploy_and_die(world, "3", "Slot", "appoint", "after")
+        wait_for(lambda: world.alive() == ["3"])
+    assert requests.failures == []
+    assert ask_identity(first.url).version == "3"
+
+
+def test_a_first_deploy_that_is_killed_leaves_a_server_that_the_next_takes_over_from(
+    world: World,
+) -> None:
+    deploy_and_die(world, "1", "Server", "take", "after")
+    (left,) = world.target.running()
+    assert (left.version, left.replicas) == ("1", 1)
+    with stream(left) as requests:
+        second = world.deploy("2")
+    assert (requests.failures, second.url, world.alive()) == ([], left.url, ["2"])
+
+
+def test_the_old_server_dies_during_the_deploy_and_no_new_connection_is_refused(
+    world: World,
+) -> None:
+    first = world.deploy("1")
+    second = world.deploy("2", lambda _: world.kill())
+    assert (second.url, world.alive()) == (first.url, ["2"])
+    assert ask_identity(second.url) == second.identity
