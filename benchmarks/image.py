@@ -125,7 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--base-image", default=os.environ.get("BASE_IMAGE", ""))
     options.add_argument("--rounds", type=int, default=5)
     arguments = options.parse_args(argv)
-    docker("pull", "--quiet", arguments.image)
+    for reference in (arguments.image, arguments.base_image):
+        docker("pull", "--quiet", reference)
     usual = build_usual(arguments.base_image, "usual-mlflow-image:benchmark")
     mount = f"--volume={arguments.model.resolve()}:/model:ro"
     pair = (Contender("this image", arguments.image), Contender("usual image", usual, (mount,)))

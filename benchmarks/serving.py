@@ -1,252 +1,165 @@
-"""How this server compares with MLflow's scoring app at its best: `python benchmarks/serving.py`.
+"""How this server compares with others: `python benchmarks/serving.py [--against litserve]`.
 
-Both serve the same three models on this machine: MLflow's app on uvicorn with uvloop, httptools,
-two workers, no access log, and one thread a worker for numerical libraries; this server with its
-defaults. wrk (Debian's package) asks both in turn, A B A B, and each figure is the median of the
-rounds. The ratios are what counts: absolute figures are those of the machine and its neighbours.
+Both serve the same three models on this machine: the opponent at its best (see `contenders.py`;
+LitServe's settings are tuned first, for each model), this server with its defaults. wrk (Debian's
+package) asks both in turn, A B A B, and each figure is the median of the rounds. The ratios are
+what counts: absolute figures are those of the machine and its neighbours.
 """
 
 import argparse
-import json
-import os
-import re
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-# model: least ratio of the throughputs at 32 connections
-MODELS = {"logistic regression": 10.0, "forest of 100": 8.0, "gradient boosting, 50 columns": 12.0}
-MLFLOW_APP = "mlflow.pyfunc.scoring_server.app:app"
+from benchmarks import contenders, wrk
+from benchmarks.contenders import MODELS, Contender
+from benchmarks.wrk import Load
 
+CONNECTIONS = 32
+THROUGHPUT = {
+    "mlflow": dict(zip(MODELS, (10.0, 8.0, 12.0), strict=True)),
+    "litserve": dict(zip(MODELS, (4.0, 2.0, 2.0), strict=True)),
+}
+"""Least ratio of the throughputs at 32 connections."""
 
-Row = tuple[str, float, float]
-
-
-class Load(NamedTuple):
-    """What wrk measured: requests a second, latencies in milliseconds, answers not 2xx."""
-
-    throughput: float
-    p50: float
-    p99: float
-    errors: int
+TUNING_SECONDS = 3
 
 
-class Server(NamedTuple):
-    """One running server."""
+class Row(NamedTuple):
+    """One measure: the opponent's figure, this server's, and what their ratio has to be."""
 
-    port: int
-    pid: int
+    measure: str
+    theirs: float
+    ours: float
+    target: float | None = None
 
+    def cells(self) -> str:
+        """The row's cells in Markdown; a target above 1 is a least ratio, else a greatest."""
+        ratio = self.ours / self.theirs
+        text = f"{self.measure} | {self.theirs:,.2f} | {self.ours:,.2f} | {ratio:.3f}"
+        if self.target is None:
+            return f"{text} | | "
+        sign = "≥" if self.target > 1 else "≤"
+        return f"{text} | {sign} {self.target:g} | {'met' if self.met else 'missed'}"
 
-def train(folder: Path) -> None:
-    """Save the three models as context folders."""
-    import mlflow
-    import pandas as pd
-    from mlflow.models import infer_signature
-    from sklearn.datasets import load_iris, make_classification
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    iris, species = load_iris(return_X_y=True, as_frame=True)
-    wide, classes = make_classification(5000, 50, n_informative=20, random_state=0)
-    wide = pd.DataFrame(wide, columns=[f"column {i}" for i in range(50)])
-    forest = RandomForestClassifier(100, max_depth=5, random_state=42)
-    trained = zip(
-        MODELS,
-        (
-            (LogisticRegression(max_iter=500), iris, species),
-            (forest, iris, species),
-            (HistGradientBoostingClassifier(random_state=0), wide, classes),
-        ),
-        strict=True,
-    )
-    for name, (model, features, target) in trained:
-        model.fit(features, target)
-        mlflow.sklearn.save_model(
-            model,
-            str(folder / name / "model"),
-            input_example=features.head(1),
-            signature=infer_signature(features, model.predict(features)),
-            serialization_format="cloudpickle",
-            pip_requirements=["scikit-learn"],
-        )
-        release = {"model": name, "version": "1", "digest": "", "release": "", "batching": True}
-        (folder / name / "release.json").write_text(json.dumps(release))
+    @property
+    def met(self) -> bool:
+        """Whether the ratio is what it has to be."""
+        if self.target is None:
+            return True
+        ratio = self.ours / self.theirs
+        return ratio >= self.target if self.target > 1 else ratio <= self.target
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(command: list[str], port: int, context: Path, **variables: str) -> Iterator[Server]:
-    """A server process, once it answers /ping, until the end of the block."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **variables}
-    process = subprocess.Popen(
-        command, cwd=context, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        until = time.monotonic() + 120
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"{' '.join(command)} did not start in {context}")
-            time.sleep(0.1)
-        yield Server(port, process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-def opponent(context: Path) -> Any:
-    """MLflow's scoring app at its best."""
-    port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", MLFLOW_APP, "--port", str(port), "--workers", "2"]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    model = {"__pyfunc_model_path__": str(context / "model"), "OMP_NUM_THREADS": "1"}
-    return running([*command, "--log-level", "warning"], port, context, **model)
-
-
-def ours(context: Path) -> Any:
-    """This server with its defaults."""
-    port = _free_port()
-    command = [sys.executable, "-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
-    return running(command, port, context)
-
-
-def load(server: Server, script: Path, connections: int, seconds: int) -> Load:
-    """What wrk measures with `connections` that each send one request after the other."""
-    threads = str(min(2, connections))
-    url = f"http://127.0.0.1:{server.port}/invocations"
-    command = ["wrk", "-t", threads, "-c", str(connections), "-d", f"{seconds}s", "--latency"]
-    text = subprocess.run(
-        [*command, "--timeout", "30s", "-s", str(script), url],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=seconds + 60,
-    ).stdout
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    return Load(
-        float(rate[1]) if rate else 0.0,
-        _milliseconds(text, "50%"),
-        _milliseconds(text, "99%"),
-        int(errors[1]) if errors else 0,
-    )
-
-
-def _milliseconds(text: str, quantile: str) -> float:
-    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s)\b", text)
-    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]] if found else 0.0
-
-
-def memory(pid: int) -> float:
-    """PSS of a process and all below it, in MiB."""
-    total = 0
-    pending = [pid]
-    while pending:
-        each = pending.pop()
-        folder = Path(f"/proc/{each}")
-        total += int(re.findall(r"^Pss:\s+(\d+)", (folder / "smaps_rollup").read_text(), re.M)[0])
-        for task in (folder / "task").iterdir():
-            pending += [int(child) for child in (task / "children").read_text().split()]
-    return total / 1024
-
-
-def _script(folder: Path, context: Path) -> Path:
-    body = (context / "model" / "serving_input_example.json").read_text()
-    script = folder / "request.lua"
-    script.write_text(
-        'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
-        f"wrk.body = [==[{body}]==]\n"
-    )
-    return script
-
-
-def compare(context: Path, rounds: int, seconds: int, folder: Path) -> list[Row]:
-    """Rows of (measure, MLflow's figure, this server's) for one model."""
-    script = _script(folder, context)
+def compare(
+    opponent: Contender, context: Path, lua: Path, rounds: int, seconds: int
+) -> tuple[list[list[Load]], list[list[Load]], list[float]]:
+    """Loads at 32 connections and at one, and the memory after them; the opponent's come first."""
     busy: list[list[Load]] = [[], []]
     idle: list[list[Load]] = [[], []]
     with ExitStack() as stack:
-        servers = [stack.enter_context(each(context)) for each in (opponent, ours)]
+        servers = [stack.enter_context(each(context)) for each in (opponent, contenders.ours)]
         for server in servers:
-            load(server, script, 32, 2)
+            wrk.load(server.url, lua, CONNECTIONS, 2)
         for _ in range(rounds):
             for side, server in enumerate(servers):
-                busy[side].append(load(server, script, 32, seconds))
-                idle[side].append(load(server, script, 1, max(2, seconds // 3)))
-        used = [memory(server.pid) for server in servers]
+                busy[side].append(wrk.load(server.url, lua, CONNECTIONS, seconds))
+                idle[side].append(wrk.load(server.url, lua, 1, max(2, seconds // 3)))
+        used = [wrk.memory(server.pid) for server in servers]
     if sum(each.errors for side in (*busy, *idle) for each in side):
         raise SystemExit("some answers were not 200: the figures would mean nothing")
+    return busy, idle, used
 
-    def median(side: list[Load], name: str) -> float:
-        return float(statistics.median(getattr(each, name) for each in side))
 
-    rows = {
-        "throughput, 32 connections": [median(side, "throughput") for side in busy],
-        "p99 at 32 connections, ms": [median(side, "p99") for side in busy],
-        "p50 at 1 connection, ms": [median(side, "p50") for side in idle],
-        "memory, MiB PSS": used,
-    }
-    return [(measure, theirs, here) for measure, (theirs, here) in rows.items()]
+def rows(
+    against: str, model: str, figures: tuple[list[list[Load]], list[list[Load]], list[float]]
+) -> list[Row]:
+    """What the figures say of each measure."""
+    busy, idle, used = figures
+
+    def medians(sides: list[list[Load]], name: str) -> tuple[float, float]:
+        theirs, here = (float(statistics.median(getattr(e, name) for e in side)) for side in sides)
+        return theirs, here
+
+    named = against == "mlflow"
+    return [
+        Row(
+            "throughput, 32 connections",
+            *medians(busy, "throughput"),
+            THROUGHPUT[against][model],
+        ),
+        Row("p99 at 32 connections, ms", *medians(busy, "p99"), 1 / 8 if named else None),
+        Row("p50 at 1 connection, ms", *medians(idle, "p50"), 0.75 if named else None),
+        Row("memory, MiB PSS", used[0], used[1], 0.55 if named else None),
+    ]
+
+
+def as_installed(context: Path, lua: Path) -> Row:
+    """Memory against `mlflow models serve` with its defaults, one worker, after the same load."""
+    used = []
+    for contender in (contenders.mlflow_as_installed, contenders.ours):
+        with contender(context) as server:
+            wrk.load(server.url, lua, CONNECTIONS, 5)
+            used.append(wrk.memory(server.pid))
+    return Row("memory against `mlflow models serve`, MiB PSS", *used)
+
+
+def tuned(python: Path, context: Path, lua: Path) -> Contender:
+    """LitServe with the settings that answer most requests of this model; all are printed."""
+    best, most = contenders.TUNINGS[0], 0.0
+    for tuning in contenders.TUNINGS:
+        with contenders.litserve(python, tuning)(context) as server:
+            wrk.load(server.url, lua, CONNECTIONS, 1)
+            found = wrk.load(server.url, lua, CONNECTIONS, TUNING_SECONDS)
+        print(f"{context.name}: {tuning}: {found.throughput:.0f}/s", file=sys.stderr, flush=True)
+        if found.throughput > most and not found.errors:
+            best, most = tuning, found.throughput
+    print(f"{context.name}: best: {best}", file=sys.stderr, flush=True)
+    return contenders.litserve(python, best)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--against", choices=list(THROUGHPUT), default="mlflow")
+    parser.add_argument("--rounds", type=int, default=5, help="A B rounds (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=8, help="of each run (%(default)s)")
+    parser.add_argument("--model", choices=list(MODELS), action="append", help="only this model")
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print one table, return 1 if a ratio misses its target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=5, help="A B rounds (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=10, help="of each run (%(default)s)")
-    parser.add_argument("--model", choices=list(MODELS), action="append", help="only this model")
-    arguments = parser.parse_args(argv)
-    if not shutil.which("wrk"):
-        print("wrk is missing; next: apt-get install wrk", file=sys.stderr)
+    arguments = _arguments(argv)
+    if wrk.missing():
+        print(wrk.missing(), file=sys.stderr)
         return 2
     missed = 0
     with tempfile.TemporaryDirectory(prefix="serving-benchmark-") as name:
         folder = Path(name)
-        train(folder)
-        print("| model | measure | mlflow | serving | ratio | target | |")
+        contenders.train(folder)
+        if arguments.against == "litserve":
+            python = contenders.litserve_environment(folder / "litserve")
+        print(f"| model | measure | {arguments.against} | serving | ratio | target | |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for model in arguments.model or MODELS:
-            targets = (MODELS[model], 1 / 8, 0.75, 0.55)
-            rows = compare(folder / model, arguments.rounds, arguments.seconds, folder)
-            for (measure, theirs, here), target in zip(rows, targets, strict=True):
-                ratio = here / theirs
-                met = ratio >= target if target > 1 else ratio <= target
-                missed += not met
-                sign, verdict = ("≥" if target > 1 else "≤"), ("met" if met else "missed")
-                print(
-                    f"| {model} | {measure} | {theirs:,.2f} | {here:,.2f} | {ratio:.3f} "
-                    f"| {sign} {target:g} | {verdict} |",
-                    flush=True,
-                )
+            context = folder / model
+            example = (context / "model" / "serving_input_example.json").read_text()
+            lua = wrk.script(folder, [example])
+            if arguments.against == "litserve":
+                opponent = tuned(python, context, lua)
+            else:
+                opponent = contenders.mlflow_at_its_best
+            figures = compare(opponent, context, lua, arguments.rounds, arguments.seconds)
+            found = rows(arguments.against, model, figures)
+            if arguments.against == "mlflow":
+                found.append(as_installed(context, lua))
+            for row in found:
+                missed += not row.met
+                print(f"| {model} | {row.cells()} |", flush=True)
     return 1 if missed else 0
 
 
