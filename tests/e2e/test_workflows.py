@@ -3,10 +3,8 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -14,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from model_release import ROOT
 from tests.e2e.act import Act, Ended
 from tests.e2e.company import MODEL, Company
 from tests.github import approval, serve
+from tests.integration.ledger.servers import mlflow_server
 
 pytestmark = pytest.mark.long
 
@@ -47,47 +45,19 @@ kubernetes:
 def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server with three versions of the example: two good ones, one that is not."""
     folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"),
-        *("--workers=1", f"--backend-store-uri=sqlite:///{folder}/mlflow.db"),
-        f"--artifacts-destination={folder}/artifacts",
-    ]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait(address, server, folder / "log")
-            for options in TRAINED:
-                subprocess.run(
-                    [
-                        *(sys.executable, str(ROOT / "examples/train_sklearn.py")),
-                        *("--model-name", MODEL, *options),
-                    ],
-                    env={**environment, "MLFLOW_TRACKING_URI": address},
-                    check=True,
-                    capture_output=True,
-                    timeout=300,
-                )
-            yield address
-        finally:
-            server.terminate()
-            server.wait(60)
-
-
-def _wait(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if requests.get(f"{address}/health", timeout=5).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    pytest.fail(f"MLflow does not start: {log.read_text()[-2000:]}")
+    store, train = f"sqlite:///{folder}/mlflow.db", str(ROOT / "examples/train_sklearn.py")
+    with mlflow_server(store, folder, str(folder / "artifacts")) as address:
+        for options in TRAINED:
+            subprocess.run(
+                [sys.executable, train, "--model-name", MODEL, *options],
+                env={**environment, "MLFLOW_TRACKING_URI": address},
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from tests.integration.machine import free_port
+from tests.ports import free_port
 
 PAGE = ROOT / "docs/getting-started.md"
 NEEDS_MORE = ("export MLFLOW_TRACKING_URI", "MODEL=my-model", "mlflow ui")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import warnings
@@ -16,6 +15,7 @@ from model_release import ROOT
 from model_release import smoke as smoke_module
 from model_release.answers import Tolerances
 from model_release.smoke import Budget, Case, Identity, smoke
+from tests.ports import free_port
 
 IDENTITY = Identity("iris", "7", "sha256:" + "7" * 64, "7" * 32)
 BUDGET = Budget(p50_ms=2000, p99_ms=5000, requests=10)
@@ -53,8 +53,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Case]:
 
 @pytest.fixture(scope="module")
 def url(context: tuple[Path, Case]) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
     with subprocess.Popen(command, cwd=context[0], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None

@@ -11,6 +11,7 @@ import requests
 from model_release import ROOT
 from model_release.release import started
 from model_release.workspace import Workspace
+from tests.ports import free_port
 from tests.zoo import animals
 from tests.zoo.ground import write_limits
 
@@ -24,12 +25,6 @@ STATIONS = (
     ("promote", "promote_model.py", ()),
 )
 HELPED = sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
-
-
-def free_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
 
 
 def load(name: str) -> Callable[[list[str]], int]:
@@ -46,8 +41,8 @@ def load(name: str) -> Callable[[list[str]], int]:
 @pytest.fixture
 def script(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     """Run a script on this workspace, with ports of its own; its servers end with the test."""
-    monkeypatch.setenv("STAGING_PORT", free_port())
-    monkeypatch.setenv("PRODUCTION_PORT", free_port())
+    monkeypatch.setenv("STAGING_PORT", str(free_port()))
+    monkeypatch.setenv("PRODUCTION_PORT", str(free_port()))
 
     def run(name: str, *arguments: str) -> int:
         places = ["--home", str(workspace.home), "--models-dir", str(workspace.models_dir)]

@@ -1,7 +1,6 @@
 """The smoke suite against servers that are wrong in one way each: only that check says no."""
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from model_release import smoke as smoke_module
 from model_release.answers import Tolerances
 from model_release.errors import OutsideError, UsageError
 from model_release.smoke import Budget, Check, Identity, ask_identity, smoke
+from tests.ports import free_port
 
 IDENTITY = Identity("iris", "3", "sha256:" + "a" * 64, "f" * 32)
 CASE = {
@@ -166,8 +166,7 @@ def test_failing_answers_have_no_latency() -> None:
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke_module, "CONNECT_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(OutsideError, match="expected a model server that answers"):
         smoke(url, IDENTITY, [], Tolerances(), None)
     with pytest.raises(OutsideError, match="GET http"):
@@ -183,8 +182,7 @@ def test_waits_for_a_server_that_begins_to_listen(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(time, "sleep", pause_after_a_refusal)
     monkeypatch.setattr(smoke_module, "CONNECT_SECONDS", 60.0)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     checks: list[Check] = []
 
     def ask() -> None:

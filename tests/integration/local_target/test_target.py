@@ -16,6 +16,7 @@ from model_release.smoke import Identity, ask_identity
 from model_release.targets import Running
 from model_release.targets.local import LocalTarget
 from tests.integration.local_target.world import World, answer, port, stream, wait_for
+from tests.ports import free_port
 
 
 def test_upgrade_under_a_stream_of_requests(world: World) -> None:
@@ -124,8 +125,7 @@ def test_port_taken_names_port_holder_and_way_out(world: World) -> None:
 
 def test_another_port_moves_the_model(world: World) -> None:
     first = world.deploy("1")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number = free_port()
     moved = replace(world.target, ports={"production": number})
     second = moved.deploy("production", world.deployment("1"), print, lambda _: None)
     assert (port(second), ask_identity(second.url)) == (number, first.identity)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.ports import free_port
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns about its own type hints at its first import
@@ -148,9 +149,7 @@ def hosted(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
 
 def _mlflow_models_serve(context: Path, stack: ExitStack) -> int:
     """Start MLflow's own command for the model of a context; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     process = subprocess.Popen(
         [*command, "--model-uri", str(context / "model"), "--port", str(port)],
