@@ -39,14 +39,18 @@ def refusing() -> Iterator[str]:
 
 @contextmanager
 def dying(real: str, after_bytes: int) -> Iterator[str]:
-    """Host and port of the `real` registry until it was sent so many bytes; then nobody listens."""
+    """Host and port of the `real` registry until it was sent so many bytes; then nobody listens.
+
+    Under a name that nothing is ever pushed to: of a layer that it has pushed to the same host,
+    whatever the port, the engine sends no bytes, it asks the registry to mount it.
+    """
     host, _, port = real.partition(":")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         front = _Front(listening, (host, int(port)), after_bytes)
         thread = threading.Thread(target=front.accept)
         thread.start()
         try:
-            yield f"127.0.0.1:{listening.getsockname()[1]}"
+            yield f"localhost:{listening.getsockname()[1]}"
         finally:
             front.die()
             thread.join()

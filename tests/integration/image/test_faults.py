@@ -6,6 +6,7 @@ import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -89,11 +90,12 @@ def test_a_registry_that_refuses_the_login_is_named(orders: dict[str, Order]) ->
 
 
 def test_a_registry_that_dies_in_a_push_leaves_no_image(orders: dict[str, Order]) -> None:
+    name = f"test-half-way-{token_hex(4)}"  # what an earlier run has sent is not sent again
     with dying(REGISTRY.partition("/")[0], after_bytes=2**20) as registry:
-        order = replace(orders["skops"], repository=f"{registry}/test-half-way")
+        order = replace(orders["skops"], repository=f"{registry}/{name}")
         with pytest.raises(OutsideError, match=rf"^push of {order.name}; found .*; next: see to"):
             image.build(order, push=True, progress=told)
-    real = f"{REGISTRY.partition('/')[0]}/test-half-way:1"
+    real = f"{REGISTRY.partition('/')[0]}/{name}:1"
     assert not image.pushed(real), "the layers that arrived are under no name"
 
 
