@@ -148,18 +148,23 @@ def canary(served: Served, tmp_path: Path) -> Iterator[Any]:
     until(lambda: not served.pods("canary"))
 
 
-def test_canary_answers_behind_the_service_and_is_not_counted_as_stable(
-    served: Served, canary: Any
-) -> None:
-    (stable,) = served.pods()
+def behind_the_service(served: Served) -> set[str]:
+    """The pods to which the Service sends requests."""
     slices = served.get("endpointslices", f"--selector=kubernetes.io/service-name={served.name}")
-    ready = {
+    return {
         endpoint["targetRef"]["name"]
         for each in slices
         for endpoint in each["endpoints"]
         if endpoint["conditions"]["ready"]
     }
-    assert ready == {stable["metadata"]["name"], canary["metadata"]["name"]}
+
+
+def test_canary_answers_behind_the_service_and_is_not_counted_as_stable(
+    served: Served, canary: Any
+) -> None:
+    (stable,) = served.pods()
+    wanted = {stable["metadata"]["name"], canary["metadata"]["name"]}
+    until(lambda: behind_the_service(served) == wanted)  # counted some time after the rollout
     policies = served.get("networkpolicies")
     assert open_ports(policies, canary, "Ingress") == {8080}
     assert open_ports(policies, canary, "Egress") == set()
