@@ -1,7 +1,6 @@
 """A pair of namespaces with a Kubernetes target on them, as the end-to-end tests use it."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,11 +120,3 @@ def failure(error: DetailedError) -> str:
     return render(
         Report(str(error), "refused", tables=error.tables, lines=[str(error)]), "markdown"
     )
-
-
-def until(condition: Callable[[], object], seconds: float = 240) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
-        time.sleep(0.2)

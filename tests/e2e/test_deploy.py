@@ -23,7 +23,8 @@ from model_release.targets.kubernetes import KubernetesTarget
 from tests.e2e.images import MODEL, Images
 from tests.e2e.load import Load, kubectl
 from tests.e2e.outage import token_kubeconfig
-from tests.e2e.production import STRICT, Cluster, until
+from tests.e2e.production import STRICT, Cluster
+from tests.waiting import until
 
 NAME = slug(MODEL)
 ENOUGH = 10_000
@@ -218,7 +219,7 @@ def test_callers_do_not_notice_a_deleted_pod(cluster: Cluster, load: Load) -> No
     (pod, *_) = names(cluster)
     with load.unnoticed(ENOUGH):
         cluster.kubectl("delete", "pod", pod, "--wait=false")
-        until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2)
+        until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2, seconds=240)
 
 
 def test_callers_do_not_notice_that_a_pod_is_evicted(cluster: Cluster, load: Load) -> None:
@@ -233,8 +234,8 @@ def test_callers_do_not_notice_that_a_pod_is_evicted(cluster: Cluster, load: Loa
         return pod not in cluster.facts(MODEL)["pods"]
 
     with load.unnoticed(ENOUGH):
-        until(evicted)
-        until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2)
+        until(evicted, seconds=240)
+        until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2, seconds=240)
 
 
 def test_a_node_that_evicts_a_pod_cuts_no_request(cluster: Cluster, load: Load) -> None:
@@ -248,8 +249,8 @@ def test_a_node_that_evicts_a_pod_cuts_no_request(cluster: Cluster, load: Load) 
     with load.unnoticed(ENOUGH, refused=ENOUGH // 50):
         fill = ("dd", "if=/dev/zero", "of=/tmp/full", "bs=1M", "count=80")
         cluster.kubectl("exec", pod, "--", *fill)
-        until(lambda: cluster.kubectl(*phase) in ("Failed", "Succeeded"))
-        until(lambda: cluster.facts(MODEL)["ready"] == 2)
+        until(lambda: cluster.kubectl(*phase) in ("Failed", "Succeeded"), seconds=240)
+        until(lambda: cluster.facts(MODEL)["ready"] == 2, seconds=240)
 
 
 def names(cluster: Cluster) -> list[str]:

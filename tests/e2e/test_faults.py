@@ -17,7 +17,8 @@ from model_release.slug import slug
 from model_release.targets import Deployment
 from tests.e2e.images import MODEL, Images
 from tests.e2e.outage import Way
-from tests.e2e.production import NOBODY, STRICT, Cluster, failure, until
+from tests.e2e.production import NOBODY, STRICT, Cluster, failure
+from tests.waiting import until
 
 NAME = slug(MODEL)
 
@@ -124,7 +125,9 @@ def test_out_of_memory(cluster: Cluster, images: Images) -> None:
 def test_quota_exceeded(cluster: Cluster, images: Images) -> None:
     cluster.kubectl("create", "quota", "small", "--hard=pods=2")
     try:
-        until(lambda: "used" in cluster.kubectl("get", "quota", "small", "--output=yaml"))
+        until(
+            lambda: "used" in cluster.kubectl("get", "quota", "small", "--output=yaml"), seconds=240
+        )
         refused(cluster, images.release("2"), "exceeded quota: small")
     finally:
         cluster.kubectl("delete", "quota", "small")
@@ -210,5 +213,5 @@ def test_autoscaler_acts_during_the_canary(
         assert after[unchanged] == before[unchanged]
     cluster.kubectl("patch", "hpa", NAME, "--patch", '{"spec": {"minReplicas": 2}}')
     cluster.kubectl("scale", "deployment", NAME, "--replicas=2")
-    until(lambda: cluster.facts(MODEL)["ready"] == 2)
+    until(lambda: cluster.facts(MODEL)["ready"] == 2, seconds=240)
     assert cluster.deploy(good).identity == good.identity

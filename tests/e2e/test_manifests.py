@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,9 @@ import requests
 from model_release.manifests import Workload, namespace
 from model_release.targets.kubectl import Kubectl
 from tests.e2e.served import APPLY, ENVIRONMENTS, Served, kubectl, refusal, render
+from tests.waiting import until
 
 SCALE_SECONDS = 180.0
-
-
-def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not so within {seconds:g} s"
-        time.sleep(1)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -145,7 +139,7 @@ def canary(served: Served, tmp_path: Path) -> Iterator[Any]:
     (pod,) = served.pods("canary")
     yield pod
     served.run("delete", "deployment", f"{served.name}-canary")
-    until(lambda: not served.pods("canary"))
+    until(lambda: not served.pods("canary"), seconds=120)
 
 
 def behind_the_service(served: Served) -> set[str]:
@@ -164,7 +158,8 @@ def test_canary_answers_behind_the_service_and_is_not_counted_as_stable(
 ) -> None:
     (stable,) = served.pods()
     wanted = {stable["metadata"]["name"], canary["metadata"]["name"]}
-    until(lambda: behind_the_service(served) == wanted)  # counted some time after the rollout
+    # The controllers of Kubernetes count the canary some time after its rollout.
+    until(lambda: behind_the_service(served) == wanted, seconds=120)
     policies = served.get("networkpolicies")
     assert open_ports(policies, canary, "Ingress") == {8080}
     assert open_ports(policies, canary, "Egress") == set()

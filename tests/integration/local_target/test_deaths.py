@@ -14,7 +14,8 @@ from model_release import ROOT
 from model_release.smoke import ask_identity
 from model_release.targets import local as local_module
 from model_release.targets import slot as slot_module
-from tests.integration.local_target.world import World, answer, stream, wait_for
+from tests.integration.local_target.world import World, answer, stream
+from tests.waiting import until
 
 
 def test_a_dead_server_is_seen_and_deployed_again(world: World) -> None:
@@ -124,9 +125,9 @@ def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
     with stream(first) as requests:
         deploy_and_die(world, "2", "Server", "take", "after")
         assert sorted(world.alive()) == ["1", "2"]
-        wait_for(lambda: world.alive() == ["1"])
+        until(lambda: world.alive() == ["1"], seconds=30)
         deploy_and_die(world, "3", "Slot", "appoint", "after")
-        wait_for(lambda: world.alive() == ["3"])
+        until(lambda: world.alive() == ["3"], seconds=30)
     assert requests.failures == []
     assert ask_identity(first.url).version == "3"
 

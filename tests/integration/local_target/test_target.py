@@ -15,8 +15,9 @@ from model_release.locks import file_lock
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Running
 from model_release.targets.local import LocalTarget
-from tests.integration.local_target.world import World, answer, port, stream, wait_for
+from tests.integration.local_target.world import World, answer, port, stream
 from tests.ports import free_port
+from tests.waiting import until
 
 
 def test_upgrade_under_a_stream_of_requests(world: World) -> None:
@@ -88,7 +89,7 @@ def test_a_new_server_that_dies_while_it_is_verified_changes_nothing(serving: Wo
         state = new.state()
         assert state
         os.kill(state.pid, signal.SIGKILL)
-        wait_for(lambda: not new.alive)
+        until(lambda: not new.alive, seconds=30)
 
     with pytest.raises(OutsideError, match="server of iris 2"):
         serving.deploy("2", kill_the_new_one)
@@ -178,12 +179,12 @@ def test_model_code_sees_no_secret_and_its_log_is_bounded(
     monkeypatch.setenv("TOKEN", "hunter2")
     running = world.deploy("1")
     with stream(running, "secret") as requests:
-        wait_for(lambda: requests.requests > 0)
+        until(lambda: requests.requests > 0, seconds=30)
     assert set(requests.answers) == {answer("")}
     server = world.slot.current()
     assert server
     with stream(running, "print"):
-        wait_for(lambda: (server.folder / "log.previous").exists())
+        until(lambda: (server.folder / "log.previous").exists(), seconds=30)
     limit = 5 * 2**20
-    wait_for(lambda: server.log.stat().st_size < limit)
+    until(lambda: server.log.stat().st_size < limit, seconds=30)
     assert (server.folder / "log.previous").stat().st_size > limit

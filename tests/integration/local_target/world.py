@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from model_release.smoke import Identity
 from model_release.targets import Deployment, Running
 from model_release.targets.local import LocalTarget
 from model_release.targets.slot import Slot
+from tests.waiting import until
 
 MODEL = """
 import os
@@ -53,13 +53,6 @@ def save_model(folder: Path) -> Path:
             pip_requirements=[],
         )
     return folder / "model"
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def port(running: Running) -> int:
@@ -117,4 +110,4 @@ class World:
         assert server
         assert state
         os.kill(state.pid, signal.SIGKILL)
-        wait_for(lambda: not server.alive)
+        until(lambda: not server.alive, seconds=30)

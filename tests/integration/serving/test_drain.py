@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
+
 pytestmark = pytest.mark.xdist_group("serving-processes")
 
 ROW = json.dumps({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2, 3]]}}).encode()
@@ -51,7 +53,7 @@ def test_told_that_its_end_is_near_it_is_not_ready_and_goes_on_serving(
     kept = new_client()
     assert kept.send(server.port, ROW).headers.get("connection") is None
     server.process.send_signal(signal.SIGUSR1)
-    _wait_until(lambda: new_client().send(server.port, path="/ready").status == 503)
+    until(lambda: new_client().send(server.port, path="/ready").status == 503, seconds=120)
     for each in (kept, new_client()):
         reply = each.send(server.port, ROW)
         assert (reply.status, reply.headers["connection"]) == (200, "close")
@@ -97,7 +99,10 @@ def test_an_inherited_socket_is_handed_over_without_a_failed_request(
                 first.send_signal(signal.SIGTERM)
                 assert first.wait(timeout=60) == 0
                 counted = list(answered)
-                _wait_until(lambda: all(n > c + 20 for n, c in zip(answered, counted, strict=True)))
+                until(
+                    lambda: all(n > c + 20 for n, c in zip(answered, counted, strict=True)),
+                    seconds=120,
+                )
                 stop.set()
                 for stream in streams:
                     stream.join(timeout=30)
@@ -146,10 +151,3 @@ def _stream(
         if not kept:
             own.close()
         time.sleep(0.005)
-
-
-def _wait_until(condition: Any) -> None:
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)

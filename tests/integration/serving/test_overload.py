@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
+
 pytestmark = pytest.mark.xdist_group("serving-processes")
 
 
@@ -82,11 +84,11 @@ def test_bodies_that_wait_are_limited_together(client: Any, start: Any) -> None:
     head = HEAD + b"Content-Length: 1000\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=20) as slowly:
         slowly.sendall(head + b" " * 999)
-        _wait_until(lambda: client.send(port, slow(0).ljust(1000)).status == 429)
+        until(lambda: client.send(port, slow(0).ljust(1000)).status == 429, seconds=20)
         answer = raw(port, head + b" " * 1000)
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"\r\nretry-after: 1\r\n" in answer
-    _wait_until(lambda: client.send(port, slow(0).ljust(1000)).status == 200)
+    until(lambda: client.send(port, slow(0).ljust(1000)).status == 200, seconds=20)
 
 
 TRAILERS = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
@@ -110,13 +112,6 @@ def test_what_is_no_body_is_limited_too(client: Any, start: Any) -> None:
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 _send_until(connection, more, time.monotonic() + 10)
     assert client.send(port, slow(0)).status == 200
-
-
-def _wait_until(done: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_an_endless_body_ends(start: Any) -> None:
