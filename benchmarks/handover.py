@@ -21,12 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from model_release import ROOT, environment
+from model_release import ROOT
 from model_release.gates.environment import Limits
+from model_release.processes import environments
 from model_release.smoke import ask_identity
 from model_release.targets import Deployment
-from model_release.targets.local import LocalTarget
-from model_release.targets.port import HOST
+from model_release.targets.local.port import HOST
+from model_release.targets.local.target import LocalTarget
 
 TIMEOUT_SECONDS = 30.0
 HEADERS = {"Content-Type": "application/json"}
@@ -137,8 +138,8 @@ def _deployment(context: Path, python: Path) -> Deployment:
 
 def _python(context: Path, home: Path) -> Path:
     requirements = context / "serving" / "requirements.in"
-    lock = environment.lock(context / "model", requirements, Limits(), home)
-    return environment.install(lock.path, lock.python, home)
+    lock = environments.lock(context / "model", requirements, Limits(), home)
+    return environments.install(lock.path, lock.python, home)
 
 
 def main() -> int:

@@ -35,9 +35,9 @@ from sklearn.linear_model import LogisticRegression
 from model_release import ROOT
 from model_release.config import load_config
 from model_release.digest import file_sha256, model_digest
-from model_release.evidence import Load, Scores
 from model_release.gates import champion as champion_gate
-from model_release.measure import Candidate, Collector
+from model_release.gates.evidence import Load, Scores
+from model_release.measurement.collector import Candidate, Collector
 
 MODELS: dict[str, Callable[[], Any]] = {
     "logistic regression": LogisticRegression,

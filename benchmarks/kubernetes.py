@@ -22,14 +22,14 @@ from functools import partial
 from pathlib import Path
 
 from model_release import ROOT
-from model_release.cluster import Amounts, Kubernetes, Resources
+from model_release.config.kubernetes_settings import Amounts, Kubernetes, Resources
 from model_release.errors import OutsideError
-from model_release.manifests import PREPARATION, Workload, namespace, overlay
-from model_release.slug import slug
+from model_release.identity import slug
 from model_release.smoke import Identity, ask_identity
 from model_release.targets import Deployment
-from model_release.targets.kubectl import FIELD_MANAGER
-from model_release.targets.kubernetes import KubernetesTarget
+from model_release.targets.kubernetes.kubectl import FIELD_MANAGER
+from model_release.targets.kubernetes.manifests import PREPARATION, Workload, namespace, overlay
+from model_release.targets.kubernetes.target import KubernetesTarget
 from tests.e2e.images import Images
 
 SETTINGS = Kubernetes(

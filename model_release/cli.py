@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from model_release import ROOT
 from model_release.errors import OutsideError, ReleaseError, UsageError, disk_full
-from model_release.progress import Progress
 from model_release.report import FORMATS, DetailedError, Report, render
+from model_release.report.progress import Progress
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
-    from model_release.release import Release
-    from model_release.stations.approve import Approval
+    from model_release.releases import Release
+    from model_release.stations.approve_model import Approval
     from model_release.targets import Target
 
 Action = Callable[[argparse.Namespace, Workspace], Report]
@@ -135,7 +135,7 @@ def add_release(options: argparse.ArgumentParser) -> None:
 
 def release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
     """The release that the options name: by its id, else the newest one of the version."""
-    from model_release.release import exactly, started
+    from model_release.releases import exactly, started
 
     found = workspace.registry.version(arguments.model_name, arguments.model_version)
     named, digest = getattr(arguments, "release", ""), getattr(arguments, "image_digest", "")
@@ -151,7 +151,7 @@ def target(arguments: argparse.Namespace, workspace: Workspace) -> "Target":
         UsageError: no such target, or a port that is no port.
     """
     if arguments.target == "kubernetes":
-        from model_release.targets.kubernetes import KubernetesTarget
+        from model_release.targets.kubernetes.target import KubernetesTarget
 
         return KubernetesTarget(
             Path(arguments.k8s).resolve(),
@@ -164,7 +164,7 @@ def target(arguments: argparse.Namespace, workspace: Workspace) -> "Target":
             expected="local or kubernetes",
             next_step="--target local or --target kubernetes",
         )
-    from model_release.targets.local import LocalTarget
+    from model_release.targets.local.target import LocalTarget
 
     model = getattr(arguments, "model_name", None)
     ports = {}
@@ -188,7 +188,7 @@ def _port(variable: str, default: int) -> int:
 
 def approval(arguments: argparse.Namespace, workspace: Workspace, target: "Target") -> "Approval":
     """How production is approved: by a named person, by asking at the terminal, or by rule."""
-    from model_release.stations.approve import Approval
+    from model_release.stations.approve_model import Approval
 
     said = workspace.config(arguments.model_name).production.protected
     return Approval(

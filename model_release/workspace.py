@@ -13,8 +13,8 @@ from model_release import ROOT
 from model_release.config import ModelConfig, load_config
 from model_release.digest import model_digest
 from model_release.errors import OutsideError, disk_full
-from model_release.progress import Progress
 from model_release.registry import ModelVersion, Registry
+from model_release.report.progress import Progress
 
 
 @dataclass(frozen=True)

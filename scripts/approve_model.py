@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Approve or reject where that was asked for; show what is written down."""
-    from model_release.stations.approve import decide, shown
+    from model_release.stations.approve_model import decide, shown
 
     if arguments.status:
         release = cli.release(arguments, workspace)

@@ -12,7 +12,7 @@ from model_release.workspace import Workspace
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Read the approvals of this run, hold them against the model's rules, record them."""
     from model_release.github import GitHub
-    from model_release.stations.review import Trust, review
+    from model_release.stations.approve_release import Trust, review
 
     trust = Trust(
         separate=workspace.config(arguments.model_name).production.separate_people,

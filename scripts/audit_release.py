@@ -11,9 +11,9 @@ from model_release.workspace import Workspace
 
 def audit(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Compare, mend what may be mended where that was asked for, and say what is left."""
-    from model_release import ledger
+    from model_release.operations.audit_release import Audit
     from model_release.registry import check_name
-    from model_release.stations.audit import Audit
+    from model_release.releases import ledger
 
     name = arguments.model
     names = [check_name(name)] if name else ledger.models(workspace.registry)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from model_release import cli
+from model_release.github.outputs import tell_workflow
 from model_release.report import Report, Table
-from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
-    from model_release.release import Release
-    from model_release.stations.image import Image
+    from model_release.releases import Release
+    from model_release.stations.build_image import Image
 
 MIB = 1024 * 1024
 
 
 def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Make the context, and the image if a registry is named; say where they are."""
-    from model_release.stations.build import build as build_context
-    from model_release.stations.image import Wanted, build_image
+    from model_release.image.context import build as build_context
+    from model_release.stations.build_image import Wanted, build_image
 
     release = _release(arguments, workspace)
     begun = time.monotonic()
@@ -61,8 +61,8 @@ def _release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
     """The release that the options name, validated first where that is wanted."""
     if arguments.release or not arguments.validate:
         return cli.release(arguments, workspace)
-    from model_release.example import train_if_missing
-    from model_release.road import validated
+    from model_release.operations.train_example import train_if_missing
+    from model_release.stations.run_release import validated
 
     train_if_missing(workspace, arguments.model_name)
     found = workspace.registry.version(arguments.model_name, arguments.model_version)

@@ -37,7 +37,7 @@ def check(arguments: argparse.Namespace, _: Workspace) -> Report:
 
 def _protection(mode: str) -> Report:
     from model_release.github import GitHub
-    from model_release.protection import rules
+    from model_release.github.protection import rules
 
     github = GitHub.from_environment(os.environ)
     environment = github.environment("production")

@@ -11,8 +11,8 @@ from model_release.workspace import Workspace
 
 def check(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Ask everything once; say what is missing and what to do about it."""
-    from model_release.doctor import Setting, diagnose
-    from model_release.targets.kubernetes import KubernetesTarget
+    from model_release.operations.check_setup import Setting, diagnose
+    from model_release.targets.kubernetes.target import KubernetesTarget
 
     target = cli.target(arguments, workspace)
     cluster = target if isinstance(target, KubernetesTarget) else None

@@ -12,8 +12,8 @@ def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Compare; with --promote go on to promotion where the gate would say yes."""
     from dataclasses import replace
 
-    from model_release.stations.compare import compare as look
-    from model_release.stations.promote import promote, rollback_command
+    from model_release.operations.compare_champion import compare as look
+    from model_release.stations.promote_model import promote, rollback_command
 
     report = look(workspace, arguments.model_name, arguments.model_version)
     if not arguments.promote or report.exit_code:

@@ -11,7 +11,7 @@ from model_release.workspace import Workspace
 
 def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Search, compare, plot, register: as asked for."""
-    from model_release.stations.contest import Question, compare_runs
+    from model_release.operations.compare_runs import Question, compare_runs
 
     question = Question(
         experiments=arguments.experiment,

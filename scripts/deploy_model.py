@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from model_release import cli
 from model_release.errors import UsageError
+from model_release.github.outputs import tell_workflow
 from model_release.report import Report, Table
-from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Deploy and say what serves now."""
-    from model_release.stations.deploy import deploy as deploy_release
+    from model_release.stations.deploy_model import deploy as deploy_release
 
     target = cli.target(arguments, workspace)
     if arguments.dry_run or arguments.diff:
@@ -47,8 +47,8 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target") -> Report:
     """Say what a deploy would change, and change nothing; exit code 0 where it would be let in."""
-    from model_release.stations.deploy import prepared
-    from model_release.targets.kubernetes import KubernetesTarget, summary
+    from model_release.stations.deploy_model import prepared
+    from model_release.targets.kubernetes.target import KubernetesTarget, summary
 
     if not isinstance(target, KubernetesTarget):
         raise UsageError(

@@ -10,8 +10,8 @@ from model_release.workspace import Workspace
 
 def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
-    from model_release.stations.promote import promote as promote_release
-    from model_release.stations.promote import rollback_command
+    from model_release.stations.promote_model import promote as promote_release
+    from model_release.stations.promote_model import rollback_command
 
     target = cli.target(arguments, workspace)
     release = promote_release(cli.release(arguments, workspace), target)

@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 def show(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Tell the ledger."""
-    from model_release.chronicle import chronicle
+    from model_release.operations.release_history import chronicle
 
     return chronicle(workspace, arguments.model_name, arguments.alias, arguments.at)
 

@@ -10,8 +10,8 @@ from model_release.workspace import Workspace
 
 def status(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Say what serves, or end it with --stop."""
-    from model_release.status import status as look
-    from model_release.status import stop
+    from model_release.operations.release_status import status as look
+    from model_release.operations.release_status import stop
 
     target = cli.target(arguments, workspace)
     if arguments.stop:

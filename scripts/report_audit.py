@@ -14,8 +14,7 @@ from model_release.workspace import Workspace
 
 def report(arguments: argparse.Namespace, _: Workspace) -> Report:
     """Do what the audit's report means for the issue."""
-    from model_release import issue
-    from model_release.github import GitHub
+    from model_release.github import GitHub, audit_issue
 
     try:
         found = json.loads(arguments.audit.read_text(encoding="utf-8"))
@@ -27,10 +26,10 @@ def report(arguments: argparse.Namespace, _: Workspace) -> Report:
             next_step="see the step before this one; the issue stays as it is",
         ) from error
     github = GitHub.from_environment(os.environ)
-    step = issue.decide(found, github.open_issues(issue.LABEL))
+    step = audit_issue.decide(found, github.open_issues(audit_issue.LABEL))
     number = step.number
     if step.do == "open":
-        number = github.create_issue(step.title, step.body, issue.LABEL)
+        number = github.create_issue(step.title, step.body, audit_issue.LABEL)
     if step.do == "update":
         github.change_issue(number, title=step.title, body=step.body)
     if step.comment:

@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Roll back and say what serves now."""
-    from model_release.stations.rollback import rollback as roll
+    from model_release.operations.rollback_model import rollback as roll
 
     model = arguments.model_name
     done = roll(

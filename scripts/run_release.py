@@ -10,9 +10,9 @@ from model_release.workspace import Workspace
 
 def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Release the version; trains the example first where the registry has none of it."""
-    from model_release.example import train_if_missing
-    from model_release.road import run_release
-    from model_release.stations.image import Wanted
+    from model_release.operations.train_example import train_if_missing
+    from model_release.stations.build_image import Wanted
+    from model_release.stations.run_release import run_release
 
     # At once: until the registry is open there would be nothing to see for over a second.
     newest = f"the newest version of {arguments.model_name}"

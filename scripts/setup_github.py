@@ -12,7 +12,7 @@ from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
     from model_release.github import GitHub
-    from model_release.repository import State
+    from model_release.github.repository import State
 
 ISSUER = "https://token.actions.githubusercontent.com"
 WORKFLOW = ".github/workflows/model-deploy.yaml"
@@ -20,7 +20,7 @@ WORKFLOW = ".github/workflows/model-deploy.yaml"
 
 def setup(arguments: argparse.Namespace, _: Workspace) -> Report:
     """Compare what is with what should be; change it where that was asked for."""
-    from model_release import repository
+    from model_release.github import repository
 
     github = _github(arguments.repository)
     about = github.find("")
@@ -59,8 +59,8 @@ def setup(arguments: argparse.Namespace, _: Workspace) -> Report:
 
 def _github(repository: str) -> "GitHub":
     """The repository, with the token that gh has if the environment has none."""
-    from model_release.command import call
     from model_release.github import GitHub
+    from model_release.processes.tools import call
 
     environment = dict(os.environ)
     if repository:
@@ -104,7 +104,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _state(github: "GitHub", variables: Iterable[str]) -> "State":
-    from model_release.repository import ENVIRONMENTS, SECRETS, SETTINGS, State
+    from model_release.github.repository import ENVIRONMENTS, SECRETS, SETTINGS, State
 
     present = {name: github.environment(name) for name in ENVIRONMENTS}
     environments = {name: found for name, found in present.items() if found is not None}

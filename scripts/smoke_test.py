@@ -11,7 +11,7 @@ from model_release.workspace import Workspace
 
 def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Run the suite against the address, by default the one that staging was deployed to."""
-    from model_release.stations.smoke import smoke_test
+    from model_release.stations.smoke_test import smoke_test
 
     release = cli.release(arguments, workspace)
     release.require("validate", "build", "deploy-staging")

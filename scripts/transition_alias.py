@@ -11,7 +11,7 @@ from model_release.workspace import Workspace
 def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
     from model_release.errors import UsageError
-    from model_release.stations.alias import move_alias
+    from model_release.operations.transition_alias import move_alias
 
     if not arguments.model_version:
         raise UsageError("model version", expected="--model-version", found="none")

@@ -4,15 +4,15 @@ import argparse
 from collections.abc import Sequence
 
 from model_release import cli
+from model_release.github.outputs import tell_workflow
 from model_release.report import Report
-from model_release.workflow import tell_workflow
 from model_release.workspace import Workspace
 
 
 def validate(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Judge the version; the report says for each gate what was required and found."""
-    from model_release.road import validation_report
-    from model_release.stations.validate import validate as judge
+    from model_release.stations.run_release import validation_report
+    from model_release.stations.validate_model import validate as judge
 
     release = judge(workspace, arguments.model_name, arguments.model_version)
     tell_workflow(release=release.id)

@@ -11,10 +11,10 @@ from typing import ClassVar
 import boto3
 import mlflow
 
-from model_release import history
-from model_release import ledger as ledgers
-from model_release import release as releases
-from model_release.stations.audit import Audit
+from model_release import releases
+from model_release.operations.audit_release import Audit
+from model_release.releases import history
+from model_release.releases import ledger as ledgers
 from model_release.targets import Running, Target
 from model_release.workspace import Workspace
 from tests.integration.ledger.servers import mlflow_server, postgres, seaweed

@@ -40,6 +40,6 @@ class Gate(Protocol):
 @cache
 def gates() -> dict[str, Gate]:
     """Every gate by name, in the order in which they are asked."""
-    found = {module.name for module in pkgutil.iter_modules(__path__)} - {"outcome"}
+    found = {module.name for module in pkgutil.iter_modules(__path__)} - {"evidence", "outcome"}
     names = [name for name in ORDER if name in found] + sorted(found - set(ORDER))
     return {name: cast("Gate", importlib.import_module(f"{__name__}.{name}")) for name in names}

@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from model_release.comparison import Difference, PairedSample, paired_bootstrap
-from model_release.evidence import Scores
+from model_release.gates.evidence import Scores
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import MetricName, Outcome, failed, passed
 from model_release.metrics import METRICS
+from model_release.metrics.bootstrap import Difference, PairedSample, paired_bootstrap
 
 EVIDENCE = Scores
 ROUNDING = 1e-9

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from model_release.evidence import Claims
+from model_release.gates.evidence import Claims
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, Threshold, failed, listed, misses, passed
 

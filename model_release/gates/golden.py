@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from model_release.evidence import Golden
+from model_release.gates.evidence import Golden
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 

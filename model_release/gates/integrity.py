@@ -1,6 +1,6 @@
 """Integrity: the registry holds the files that this release is about."""
 
-from model_release.evidence import Files
+from model_release.gates.evidence import Files
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from model_release.evidence import Timing
+from model_release.gates.evidence import Timing
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from model_release.evidence import Serialization, SerializedFile
+from model_release.gates.evidence import Serialization, SerializedFile
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 

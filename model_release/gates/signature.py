@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from model_release.evidence import Field as Column
-from model_release.evidence import Interface, Interfaces
+from model_release.gates.evidence import Field as Column
+from model_release.gates.evidence import Interface, Interfaces
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 

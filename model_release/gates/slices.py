@@ -5,16 +5,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from model_release.evidence import Scores, Slice
+from model_release.gates.evidence import Scores, Slice
 from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import (
-    MetricThresholds,
-    Outcome,
-    failed,
-    listed,
-    misses,
-    passed,
-)
+from model_release.gates.outcome import MetricThresholds, Outcome, failed, listed, misses, passed
 from model_release.metrics import METRICS
 
 EVIDENCE = Scores

@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from model_release import confined
-from model_release.environment import without_secrets
 from model_release.errors import ReleaseError
 from model_release.model_process.frames import Array, Frame, FrameError, pack, read
+from model_release.processes import sandbox
+from model_release.processes.environments import without_secrets
 
 TICK_SECONDS = 0.2
 READ_BYTES = 2**20
@@ -51,7 +51,7 @@ class ModelProcess:
         self._printed = b""
         self._failed: ModelError | None = None
         self._process = subprocess.Popen(
-            [str(python), "-I", "-B", confined.__file__, str(Path(__file__).parent)],
+            [str(python), "-I", "-B", sandbox.__file__, str(Path(__file__).parent)],
             cwd=self._home,
             env=without_secrets(self._home),
             stdin=subprocess.PIPE,

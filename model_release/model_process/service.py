@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from .answers import as_array
 from .frames import Array, Frame, pack, read
+from .predictions import as_array
 
 PR_SET_PDEATHSIG = 1
 

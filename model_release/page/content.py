@@ -5,10 +5,10 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from model_release.image.sbom import PACKAGE
 from model_release.page import Bar, Interval, Link, Page, Section, Step
 from model_release.page.facts import Evidence, Facts
 from model_release.report import Table
-from model_release.sbom import PACKAGE
 
 STATIONS = (
     "validate", "build", "deploy-staging", "smoke", "approve", "deploy-production", "promote",

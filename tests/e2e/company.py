@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from model_release.manifests import namespace
+from model_release.targets.kubernetes.manifests import namespace
 from tests.e2e.act import Act, Ended
 from tests.e2e.served import kubectl
 from tests.github import Recorded

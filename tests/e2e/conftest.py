@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from model_release.manifests import PREPARATION, Workload, namespace
+from model_release.targets.kubernetes.manifests import PREPARATION, Workload, namespace
 from tests.e2e.images import Images
 from tests.e2e.served import APPLY, ENVIRONMENTS, SETTINGS, Served, kubectl, render
 

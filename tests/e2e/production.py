@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from model_release import manifests
-from model_release.cluster import Amounts, Canary, Kubernetes, Resources
+from model_release.config.kubernetes_settings import Amounts, Canary, Kubernetes, Resources
+from model_release.identity import slug
 from model_release.report import DetailedError, Report, render
-from model_release.slug import slug
 from model_release.smoke import smoke
 from model_release.targets import Deployment, Running
-from model_release.targets.kubernetes import KubernetesTarget
+from model_release.targets.kubernetes import manifests
+from model_release.targets.kubernetes.target import KubernetesTarget
 from tests.e2e.load import Load, kubectl
 
 SMALL = Kubernetes(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_release.cluster import Kubernetes
-from model_release.manifests import NAME, TRACK, Workload, overlay
-from model_release.slug import slug
+from model_release.config.kubernetes_settings import Kubernetes
+from model_release.identity import slug
+from model_release.targets.kubernetes.manifests import NAME, TRACK, Workload, overlay
 from tests.e2e.images import MODEL
 
 ENVIRONMENTS = ("staging", "production")

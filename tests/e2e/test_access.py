@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_release.manifests import namespace
+from model_release.targets.kubernetes.manifests import namespace
 from tests.e2e.served import Served, kubectl, refusal
 
 

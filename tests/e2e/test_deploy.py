@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from model_release import manifests
 from model_release.errors import OutsideError, ReleaseError, UsageError
+from model_release.identity import slug
 from model_release.report import DetailedError
-from model_release.slug import slug
 from model_release.targets import Deployment
-from model_release.targets.kubernetes import KubernetesTarget
+from model_release.targets.kubernetes import manifests
+from model_release.targets.kubernetes.target import KubernetesTarget
 from tests.e2e.images import MODEL, Images
 from tests.e2e.load import Load, kubectl
 from tests.e2e.outage import token_kubeconfig

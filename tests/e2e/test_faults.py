@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from model_release.errors import OutsideError
+from model_release.identity import slug
 from model_release.report import DetailedError
-from model_release.slug import slug
 from model_release.targets import Deployment
 from tests.e2e.images import MODEL, Images
 from tests.e2e.outage import Way

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from model_release.manifests import Workload, namespace
-from model_release.targets.kubectl import Kubectl
+from model_release.targets.kubernetes.kubectl import Kubectl
+from model_release.targets.kubernetes.manifests import Workload, namespace
 from tests.e2e.served import APPLY, ENVIRONMENTS, Served, kubectl, refusal, render
 from tests.waiting import until
 

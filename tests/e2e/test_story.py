@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from model_release import ROOT, manifests
-from model_release import release as releases
-from model_release.progress import Progress
-from model_release.slug import slug
-from model_release.targets.kubernetes import KubernetesTarget
+from model_release import ROOT, releases
+from model_release.identity import slug
+from model_release.report.progress import Progress
+from model_release.targets.kubernetes import manifests
+from model_release.targets.kubernetes.target import KubernetesTarget
 from model_release.workspace import Workspace
 from tests.e2e.served import ENVIRONMENTS, kubectl
 from tests.integration.machine import MODEL, make_machine

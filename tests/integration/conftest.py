@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from model_release.locks import file_lock
-from model_release.progress import Progress
+from model_release.processes.locks import file_lock
 from model_release.registry import Registry
+from model_release.report.progress import Progress
 from model_release.workspace import Workspace
 
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from model_release.release import started
-from model_release.stations.validate import validate
+from model_release.releases import started
+from model_release.stations.validate_model import validate
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.ground import write_limits

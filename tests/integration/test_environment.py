@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from model_release.environment import LockError, install, lock, without_secrets
 from model_release.errors import OutsideError
 from model_release.gates.environment import Limits
+from model_release.processes.environments import LockError, install, lock, without_secrets
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMITS = Limits(timeout_seconds=120)
@@ -76,7 +76,7 @@ def test_an_environment_cut_off_by_kill_is_made_again(
 ) -> None:
     made = lock(model, server, LIMITS, tmp_path)
     script = (
-        "import sys, pathlib; from model_release.environment import install\n"
+        "import sys, pathlib; from model_release.processes.environments import install\n"
         "install(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]))\n"
     )
     command = [sys.executable, "-c", script, str(made.path), HERE, str(tmp_path)]

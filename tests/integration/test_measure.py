@@ -17,7 +17,7 @@ import yaml
 from model_release.config import ModelConfig, load_config
 from model_release.digest import file_sha256, model_digest
 from model_release.errors import UsageError
-from model_release.evidence import (
+from model_release.gates.evidence import (
     Claims,
     Environment,
     Field,
@@ -31,7 +31,7 @@ from model_release.evidence import (
     Slice,
     Timing,
 )
-from model_release.measure import Candidate, Collector
+from model_release.measurement.collector import Candidate, Collector
 from tests.zoo.animals import PINNED
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -289,7 +289,7 @@ def test_another_python_is_left_to_the_gate_and_nothing_is_loaded(
 def test_a_slice_column_of_too_many_values_is_refused(
     make: Make, config: Any, collect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model_release.scoring.MAX_SLICES", 1)
+    monkeypatch.setattr("model_release.measurement.scoring.MAX_SLICES", 1)
     with collect(config(), make()) as collector, pytest.raises(UsageError) as caught:
         collector.collect(Scores)
     assert str(caught.value).startswith("slice column 'region' of the holdout; expected at most 1")

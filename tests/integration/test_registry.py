@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from model_release import release as releases
+from model_release import releases
 from model_release.errors import OutsideError, UsageError
 from model_release.registry import Registry
 from model_release.workspace import Workspace

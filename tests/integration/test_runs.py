@@ -5,12 +5,12 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from model_release import ledger as ledgers
-from model_release import release as releases
+from model_release import releases
 from model_release.errors import RefusedError, UsageError
-from model_release.stations.alias import move_alias
-from model_release.stations.approve import decide, shown
-from model_release.stations.contest import Question, compare_runs
+from model_release.operations.compare_runs import Question, compare_runs
+from model_release.operations.transition_alias import move_alias
+from model_release.releases import ledger as ledgers
+from model_release.stations.approve_model import decide, shown
 from model_release.workspace import Workspace
 
 

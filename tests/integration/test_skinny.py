@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from model_release.environment import lock
 from model_release.gates.environment import Limits
-from model_release.stations.validate import validate
+from model_release.processes.environments import lock
+from model_release.stations.validate_model import validate
 from model_release.workspace import Workspace
 from tests.zoo.animals import animal
 from tests.zoo.ground import write_limits

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from model_release import ROOT
-from model_release.release import started
+from model_release.releases import started
 from model_release.workspace import Workspace
 from tests.ports import free_port
 from tests.zoo import animals

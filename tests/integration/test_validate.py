@@ -19,9 +19,9 @@ from mlflow import MlflowClient
 from model_release import ROOT
 from model_release.errors import UsageError
 from model_release.gates import gates
-from model_release.release import load, newest, started
-from model_release.road import validation_report
-from model_release.stations.validate import validate
+from model_release.releases import load, newest, started
+from model_release.stations.run_release import validation_report
+from model_release.stations.validate_model import validate
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.ground import write_limits

@@ -10,9 +10,9 @@ import pytest
 
 from model_release.errors import RefusedError
 from model_release.gates import gates
-from model_release.release import Release
-from model_release.stations.build import build
-from model_release.stations.validate import validate, verdict
+from model_release.image.context import build
+from model_release.releases import Release
+from model_release.stations.validate_model import validate, verdict
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.animals import Trainer

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from model_release import ROOT, environment, image
+from model_release import ROOT
 from model_release.digest import model_digest
 from model_release.gates.environment import Limits
-from model_release.image import Order
+from model_release.image import docker
+from model_release.image.docker import Order
+from model_release.processes import environments
 from tests.integration.image.engine import BASE, REGISTRY, told
 
 HERE = Path(__file__).parent
@@ -33,12 +35,12 @@ def orders(
     seed.mkdir()
     (seed / "python_env.yaml").write_text("python: 3.11.7\n")
     (seed / "requirements.txt").write_text("\n".join(NEEDED))
-    lock = environment.lock(seed, ROOT / "serving" / "requirements.in", Limits(), home)
-    python = environment.install(lock.path, "3.11", home)
+    lock = environments.lock(seed, ROOT / "serving" / "requirements.in", Limits(), home)
+    python = environments.install(lock.path, "3.11", home)
     models = place / "models"
     models.mkdir()
     subprocess.run([python, HERE / "image_models.py", models, *KINDS], check=True, cwd=place)
-    base = image.resolve(BASE)
+    base = docker.resolve(BASE)
     return {kind: _order(place / kind, models / kind, lock.path, base) for kind in KINDS}
 
 
@@ -49,7 +51,7 @@ def pushed(orders: dict[str, Order]) -> Callable[[str], str]:
 
     def reference(kind: str) -> str:
         if kind not in references:
-            digest = image.build(orders[kind], push=True, progress=told)
+            digest = docker.build(orders[kind], push=True, progress=told)
             references[kind] = f"{orders[kind].repository}@{digest}"
         return references[kind]
 

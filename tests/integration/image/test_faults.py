@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from model_release import image
 from model_release.digest import model_digest
 from model_release.errors import OutsideError, RefusedError, UsageError
-from model_release.image import Order
+from model_release.image import docker
+from model_release.image.docker import Order
 from tests.integration.image import engine
 from tests.integration.image.engine import REGISTRY, told
 from tests.integration.image.registries import dying, refusing
@@ -32,8 +32,8 @@ def changed(order: Order, folder: Path, tag: str) -> Order:
 def test_another_model_is_refused(orders: dict[str, Order]) -> None:
     order = replace(orders["skops"], digest="sha256:" + "0" * 64, tag="other")
     with pytest.raises(RefusedError, match=r"^the model in the build context; found .*sha256:"):
-        image.build(order, push=True, progress=told)
-    assert not image.pushed(order.name)
+        docker.build(order, push=True, progress=told)
+    assert not docker.pushed(order.name)
 
 
 def test_a_model_that_does_not_load_is_refused(orders: dict[str, Order], tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_a_model_that_does_not_load_is_refused(orders: dict[str, Order], tmp_pat
     path = order.context / "release.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"digest": digest}))
     with pytest.raises(RefusedError, match=r"^the model does not load in the image; found serving"):
-        image.build(replace(order, digest=digest), push=True, progress=told)
-    assert not image.pushed(order.name)
+        docker.build(replace(order, digest=digest), push=True, progress=told)
+    assert not docker.pushed(order.name)
 
 
 def test_a_lock_that_no_longer_resolves_is_named(orders: dict[str, Order], tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_a_lock_that_no_longer_resolves_is_named(orders: dict[str, Order], tmp_p
     lock = order.context / "requirements.lock"
     lock.write_text(re.sub(r"(?m)^(httptools==)\S+", r"\g<1>0.0.99", lock.read_text()))
     with pytest.raises(OutsideError, match=r"^the locked packages cannot be .*httptools==0\.0\.99"):
-        image.build(order, push=True, progress=told)
-    assert not image.pushed(order.name)
+        docker.build(order, push=True, progress=told)
+    assert not docker.pushed(order.name)
 
 
 def test_a_base_with_another_python_is_refused(orders: dict[str, Order], tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_a_base_with_another_python_is_refused(orders: dict[str, Order], tmp_pat
     with pytest.raises(
         UsageError, match=r"expected python3 3\.13; found python3 is 3\.11; next: c"
     ):
-        image.build(order, push=True, progress=told)
-    assert not image.pushed(order.name)
+        docker.build(order, push=True, progress=told)
+    assert not docker.pushed(order.name)
 
 
 def test_a_base_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=rf"^base image {REGISTRY}/no-such:1; .*BASE_IMAGE"):
-        image.resolve(f"{REGISTRY}/no-such:1")
+        docker.resolve(f"{REGISTRY}/no-such:1")
 
 
 def test_a_registry_that_does_not_answer_is_named(orders: dict[str, Order]) -> None:
@@ -77,7 +77,7 @@ def test_a_registry_that_does_not_answer_is_named(orders: dict[str, Order]) -> N
         sock.bind(("127.0.0.1", 0))  # bound, and nobody listens
         repository = f"127.0.0.1:{sock.getsockname()[1]}/iris"
         with pytest.raises(OutsideError, match=rf"^push of {repository}:1; .*connection refused"):
-            image.build(replace(orders["skops"], repository=repository), push=True, progress=told)
+            docker.build(replace(orders["skops"], repository=repository), push=True, progress=told)
 
 
 def test_a_registry_that_refuses_the_login_is_named(orders: dict[str, Order]) -> None:
@@ -86,7 +86,7 @@ def test_a_registry_that_refuses_the_login_is_named(orders: dict[str, Order]) ->
         with pytest.raises(
             OutsideError, match=rf"^the registry of {order.name} refuses; .*docker login {registry}"
         ):
-            image.build(order, push=True, progress=told)
+            docker.build(order, push=True, progress=told)
 
 
 def test_a_registry_that_dies_in_a_push_leaves_no_image(orders: dict[str, Order]) -> None:
@@ -94,9 +94,9 @@ def test_a_registry_that_dies_in_a_push_leaves_no_image(orders: dict[str, Order]
     with dying(REGISTRY.partition("/")[0], after_bytes=2**20) as registry:
         order = replace(orders["skops"], repository=f"{registry}/{name}")
         with pytest.raises(OutsideError, match=rf"^push of {order.name}; found .*; next: see to"):
-            image.build(order, push=True, progress=told)
+            docker.build(order, push=True, progress=told)
     real = f"{REGISTRY.partition('/')[0]}/{name}:1"
-    assert not image.pushed(real), "the layers that arrived are under no name"
+    assert not docker.pushed(real), "the layers that arrived are under no name"
 
 
 def test_an_engine_whose_disk_is_full_is_named(
@@ -107,5 +107,5 @@ def test_an_engine_whose_disk_is_full_is_named(
     with TemporaryDirectory(prefix="engine-") as folder, small_engine(Path(folder), "100m") as host:
         monkeypatch.setenv("DOCKER_HOST", host)
         with pytest.raises(OutsideError, match=r"^the disk of the docker engine is full; .*prune"):
-            image.build(order, push=True, progress=told)
-    assert not image.pushed(order.name)
+            docker.build(order, push=True, progress=told)
+    assert not docker.pushed(order.name)

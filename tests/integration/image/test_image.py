@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 import requests
 
-from model_release import ROOT, image
+from model_release import ROOT
 from model_release.errors import RefusedError
-from model_release.image import Order
-from model_release.release import load
-from model_release.signing import Signing
-from model_release.stations.build import build
-from model_release.stations.image import Wanted, build_image
-from model_release.stations.validate import validate
+from model_release.image import docker as docker_image
+from model_release.image.context import build
+from model_release.image.docker import Order
+from model_release.image.signing import Signing
+from model_release.releases import load
+from model_release.stations.build_image import Wanted, build_image
+from model_release.stations.validate_model import validate
 from model_release.workspace import Workspace
 from tests.integration.image import engine
 from tests.integration.image.conftest import KINDS, NEEDED
@@ -60,7 +61,7 @@ def test_layers_and_rights(orders: dict[str, Order], pushed: Callable[[str], str
         layers[kind] = [layer["digest"] for layer in json.loads(shown)["layers"]]
     differing = [a for a, b in zip(*layers.values(), strict=True) if a != b]
     assert len(differing) == 1, "only the model's layer is new where dependencies are the same"
-    again = image.build(orders["skops"], push=False, progress=told)
+    again = docker_image.build(orders["skops"], push=False, progress=told)
     assert pushed("skops").endswith(again), "the same context gives the same image"
     config = json.loads(docker("image", "inspect", orders["skops"].name))[0]["Config"]
     assert (config["User"], config["Cmd"]) == ("10001:10001", ["python", "-m", "serving"])
@@ -87,7 +88,7 @@ def test_a_rebuild_without_any_cache_gives_the_same_image(
     )
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert reference.endswith(image.build(orders["skops"], push=False, progress=told))
+    assert reference.endswith(docker_image.build(orders["skops"], push=False, progress=told))
 
 
 def test_python_starts_from_bytecode_where_the_base_has_none(orders: dict[str, Order]) -> None:
@@ -95,8 +96,8 @@ def test_python_starts_from_bytecode_where_the_base_has_none(orders: dict[str, O
     dockerfile = f"FROM {BASE}\nRUN find /usr -name '*.pyc' -delete\n"
     command = ["docker", "buildx", "build", "--quiet", "--push", "--tag", stripped, "-"]
     subprocess.run(command, input=dockerfile, text=True, check=True, capture_output=True)
-    order = replace(orders["skops"], base=image.resolve(stripped), tag="without-bytecode")
-    image.build(order, push=False, progress=told)
+    order = replace(orders["skops"], base=docker_image.resolve(stripped), tag="without-bytecode")
+    docker_image.build(order, push=False, progress=told)
     script = "import asyncio, os; print(os.path.exists(asyncio.__cached__))"
     for reference, compiled in ((stripped, "False"), (order.name, "True")):
         out = docker("run", "--rm", "--read-only", reference, "python3", "-I", "-B", "-c", script)
@@ -130,7 +131,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_only_what_is_signed_for_the_release_is_used(orders: dict[str, Order], keys: Path) -> None:
     order = replace(orders["skops"], labels={"signed": str(time.time())})
-    reference = f"{order.repository}@{image.build(order, push=True, progress=told)}"
+    reference = f"{order.repository}@{docker_image.build(order, push=True, progress=told)}"
     ours = Signing(key=str(keys / "ours.key"))
     with pytest.raises(RefusedError, match="no signatures found"):
         ours.verify(reference, "r1")
@@ -169,7 +170,7 @@ def test_a_release_keeps_its_image(
     wanted = Wanted(REGISTRY, BASE, push=True)
     written, context = build(workspace, written)
     with monkeypatch.context() as without:
-        without.setattr(image, "build", lambda *_, **__: pytest.fail("the registry has it"))
+        without.setattr(docker_image, "build", lambda *_, **__: pytest.fail("the registry has it"))
         assert build_image(workspace, written, context, wanted)[1].reference == reference
     monkeypatch.setenv("COSIGN_PUBLIC_KEY", str(keys / "theirs.pub"))
     with pytest.raises(RefusedError, match=f"image {reference}; expected a signature for"):

@@ -11,17 +11,16 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from model_release import ROOT
-from model_release import release as releases
+from model_release import ROOT, releases
 from model_release.errors import ReleaseError
-from model_release.progress import Progress
+from model_release.operations.audit_release import Audit
+from model_release.operations.rollback_model import rollback
 from model_release.registry import Registry
-from model_release.release import Release
-from model_release.stations.audit import Audit
-from model_release.stations.promote import promote
-from model_release.stations.rollback import rollback
+from model_release.releases import Release
+from model_release.report.progress import Progress
+from model_release.stations.promote_model import promote
 from model_release.targets import Running
-from model_release.targets.local import LocalTarget
+from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
 
 KILLED = 137

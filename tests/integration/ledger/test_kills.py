@@ -10,14 +10,14 @@ from itertools import count
 
 import pytest
 
-from model_release import ledger as ledgers
-from model_release.history import Entry
-from model_release.ledger import Ledger
+from model_release.operations.audit_release import Audit
+from model_release.operations.rollback_model import rollback
 from model_release.registry import Registry
-from model_release.stations.audit import Audit
-from model_release.stations.rollback import rollback
-from model_release.targets.local import LocalTarget
-from model_release.transition import behind
+from model_release.releases import ledger as ledgers
+from model_release.releases.history import Entry
+from model_release.releases.ledger import Ledger
+from model_release.releases.moves import behind
+from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
 from tests.integration.ledger.actions import KILLED, machine, run_and_die
 from tests.integration.machine import MODEL, make_machine

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from model_release import history, transition
-from model_release import ledger as ledgers
-from model_release import release as releases
+from model_release import releases
 from model_release.errors import OutsideError, RefusedError
-from model_release.ledger import Ledger
 from model_release.registry import Registry
-from model_release.stations.promote import promote
+from model_release.releases import history, moves
+from model_release.releases import ledger as ledgers
+from model_release.releases.ledger import Ledger
+from model_release.stations.promote_model import promote
 from tests.integration.ledger.actions import (
     KILLED,
     context,
@@ -45,7 +45,7 @@ def check_coherent(registry: Registry, model: str) -> Ledger:
     assert current is not None
     assert ledger.under_way is None
     assert registry.alias(model, "champion") == current.after
-    assert transition.behind(ledger, current) == []
+    assert moves.behind(ledger, current) == []
     if current.kind != "mend" and current.before not in ("", current.after):
         assert registry.alias(model, "previous-champion") == current.before
     return ledger
@@ -152,7 +152,7 @@ def test_a_foreign_write_after_the_decision_calls_the_move_off(
     )
     registry.set_alias(model, "champion", "3")
     with pytest.raises(RefusedError, match=r"found version 3: somebody else moved it"):
-        transition.finish(ledger, entry, fresh=True)
+        moves.finish(ledger, entry, fresh=True)
     found = ledgers.read(registry, model)
     assert found.under_way is None
     assert history.current(found.entries) == found.entry(1)
@@ -171,8 +171,8 @@ def test_one_that_wakes_up_late_does_not_undo_what_came_after(
     promote(third, told(third))  # finishes what the sleeper decided, then makes its own move
     assert [e.after for e in check_coherent(registry, model).entries] == ["1", "2", "3"]
     registry.set_alias(model, "champion", "2")  # the sleeper's write, that was on its way
-    transition.finish(sleeper, entry)
-    transition._catch_up(ledgers.read(registry, model), entry)
+    moves.finish(sleeper, entry)
+    moves._catch_up(ledgers.read(registry, model), entry)
     check_coherent(registry, model)
 
 
@@ -286,7 +286,7 @@ def test_a_release_that_was_rolled_back_is_not_promoted_again(
     ledger, entry = ledgers.read(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
-    transition.finish(ledger, entry)
+    moves.finish(ledger, entry)
     with pytest.raises(RefusedError, match=r"rolled back: wrong answers"):
         promote(releases.load(registry, second.id), told(second))
     check_coherent(registry, model)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from model_release import ROOT
-from model_release.progress import Progress
-from model_release.targets.local import LocalTarget
+from model_release.report.progress import Progress
+from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
 from tests.integration.machine import make_machine
 from tests.story import Moments, Week, check_what_else_an_audit_finds, company_server, tell

@@ -12,8 +12,8 @@ import pytest
 
 from model_release import ROOT
 from model_release.smoke import ask_identity
-from model_release.targets import local as local_module
-from model_release.targets import slot as slot_module
+from model_release.targets.local import slot as slot_module
+from model_release.targets.local import target as local_module
 from tests.integration.local_target.world import World, answer, stream
 from tests.waiting import until
 
@@ -43,8 +43,8 @@ KILLED_DEPLOY = """
 import json, os, signal, sys
 from pathlib import Path
 from model_release.targets import Deployment
-from model_release.targets.local import LocalTarget
-from model_release.targets.slot import Server, Slot
+from model_release.targets.local.target import LocalTarget
+from model_release.targets.local.slot import Server, Slot
 
 home, fields, owner, method, moment = json.loads(sys.argv[1])
 fields["context"], fields["python"] = Path(fields["context"]), Path(fields["python"])

@@ -13,8 +13,8 @@ from benchmarks.handover import Stream
 from model_release import ROOT
 from model_release.smoke import Identity
 from model_release.targets import Deployment, Running
-from model_release.targets.local import LocalTarget
-from model_release.targets.slot import Slot
+from model_release.targets.local.slot import Slot
+from model_release.targets.local.target import LocalTarget
 from tests.waiting import until
 
 MODEL = """

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_release.comparison import PairedSample
-from model_release.evidence import Scores
 from model_release.gates.champion import Limits, judge
+from model_release.gates.evidence import Scores
+from model_release.metrics.bootstrap import PairedSample
 
 
 def _scores(rows: int, wrong: int, champion_wrong: int = 0) -> Scores:

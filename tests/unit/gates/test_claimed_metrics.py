@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from model_release.evidence import Claims
 from model_release.gates.claimed_metrics import Limits, judge
+from model_release.gates.evidence import Claims
 
 LIMITS = Limits.model_validate({"thresholds": {"accuracy": {"min": 0.9}, "my loss": {"max": 0.3}}})
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from model_release.evidence import Environment
 from model_release.gates.environment import Limits, judge
+from model_release.gates.evidence import Environment
 
 GOOD = Environment("3.11.7", "3.11", packages=31, lock_sha256="c" * 64, seconds=2.5)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_release.evidence import Golden
+from model_release.gates.evidence import Golden
 from model_release.gates.golden import Limits, judge
 
 CASE = {"name": "input example", "request": {"inputs": [[1]]}, "predictions": [0]}

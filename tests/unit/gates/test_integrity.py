@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from model_release.evidence import Files
+from model_release.gates.evidence import Files
 from model_release.gates.integrity import Limits, judge
 
 GOOD = Files("wine", "3", "READY", "sha256:" + "a" * 64, "sha256:" + "a" * 64, 4, 2048)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_release.evidence import Timing
+from model_release.gates.evidence import Timing
 from model_release.gates.latency import MIB, Limits, judge, percentile
 
 LIMITS = Limits(single_p50_ms=2, single_p99_ms=5, batch_p50_ms=20, batch_p99_ms=30, max_size_mib=10)

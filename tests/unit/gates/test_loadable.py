@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_release.evidence import Load
+from model_release.gates.evidence import Load
 from model_release.gates.loadable import MIB, Limits, judge
 
 LIMITS = Limits(max_seconds=10, max_memory_mib=500)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from model_release.evidence import Scores
+from model_release.gates.evidence import Scores
 from model_release.gates.measured_metrics import Limits, judge
 
 LIMITS = Limits.model_validate({"thresholds": {"accuracy": {"min": 0.9}}, "claim_tolerance": 0.02})

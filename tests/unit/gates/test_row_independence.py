@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from model_release.evidence import Rows
+from model_release.gates.evidence import Rows
 from model_release.gates.row_independence import Limits, judge
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_release.evidence import Serialization, SerializedFile
+from model_release.gates.evidence import Serialization, SerializedFile
 from model_release.gates.serialization import Limits, judge
 
 TREE = SerializedFile("model.skops", "skops", ("sklearn.tree._tree.Tree",))

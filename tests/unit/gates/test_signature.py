@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from model_release.evidence import Field, Interface, Interfaces
+from model_release.gates.evidence import Field, Interface, Interfaces
 from model_release.gates.signature import Limits, judge
 
 CHAMPION = Interface(

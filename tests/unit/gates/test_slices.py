@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from model_release.evidence import Scores, Slice
+from model_release.gates.evidence import Scores, Slice
 from model_release.gates.slices import Limits, judge
 
 LIMITS = Limits.model_validate(

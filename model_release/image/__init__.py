@@ -1,0 +1,1 @@
+"""The serving image and its build context: made, named by digests, signed."""

@@ -1,0 +1,84 @@
+"""Build: the context that a server or an image starts from, out of what was validated."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_release.digest import model_digest
+from model_release.errors import RefusedError
+from model_release.gates import integrity
+from model_release.gates.evidence import Files
+from model_release.releases import Release
+from model_release.workspace import Workspace
+
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.in")
+
+
+@dataclass(frozen=True)
+class Context:
+    """A build context: `release.json`, `model/`, `requirements.lock`, `serving/`."""
+
+    path: Path
+    digest: str
+
+
+def build(workspace: Workspace, release: Release) -> tuple[Release, Context]:
+    """Make the context of a validated release, or find it made; record its digest.
+
+    Raises:
+        UsageError: the release was not validated.
+        RefusedError: the registry holds other files than those that were validated.
+    """
+    release.require("validate")
+    workspace.progress.station("build", f"{release.model} {release.version}")
+    path = workspace.home / "contexts" / release.id
+    if release.passed("build") and path.is_dir():
+        made = Context(path, model_digest(path))
+        if made.digest == release.tags["release.context"]:
+            workspace.progress.step(f"context is there: {made.digest[:19]}…")
+            return release, made
+    model = _model(workspace, release)
+    with workspace.scratch() as folder:
+        _fill(folder, release, model, workspace.serving)
+        if model_digest(folder / "model") != release.digest:
+            raise RefusedError("build context", expected=release.digest, found="other files")
+        made = Context(path, model_digest(folder))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(folder, path)  # noqa: PTH104
+    workspace.progress.step(f"context {made.digest[:19]}…")
+    return release.record("build", "passed", tags={"release.context": made.digest}), made
+
+
+def _model(workspace: Workspace, release: Release) -> Path:
+    """The version's files, fetched anew: a change after validation is refused here."""
+    found = workspace.registry.version(release.model, release.version)
+    path, digest = workspace.fetch_model(found)
+    files = Files(found.name, found.version, found.status, digest, release.digest, 0, 0)
+    outcome = integrity.judge(files, integrity.Limits())
+    if not outcome.lets_through:
+        raise RefusedError(
+            f"{release.model} {release.version}: gate integrity",
+            expected=outcome.required,
+            found=outcome.found,
+            next_step=outcome.next_step,
+        )
+    return path
+
+
+def _fill(folder: Path, release: Release, model: Path, serving: Path) -> None:
+    """Lay out the context. Nothing in it depends on the time or the machine."""
+    shutil.copytree(model, folder / "model")
+    shutil.copytree(serving, folder / "serving", ignore=IGNORED)
+    lock = release.text("validate/requirements.lock")
+    (folder / "requirements.lock").write_text(lock, encoding="utf-8")
+    identity = {
+        "model": release.model,
+        "version": release.version,
+        "digest": release.digest,
+        "release": release.id,
+        "batching": release.tags["release.batching"] == "true",
+    }
+    (folder / "release.json").write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Evidence for the gates: the models of a release, asked in their own environments."""

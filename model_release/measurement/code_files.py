@@ -1,0 +1,287 @@
+"""What loading a model would run: every file that can hold code, and the names it would import.
+
+A file is judged by its content, not by its name: whatever the standard library's unpickler can
+follow is a pickle. Text is harmless unless it is Python or such a pickle; binary that no rule here
+knows is "unknown", and the gate stops it. What MLmodel has unpickled has to be a readable pickle.
+"""
+
+import ast
+import bz2
+import codecs
+import gzip
+import lzma
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+import yaml
+
+from model_release.digest import model_files
+from model_release.gates.evidence import Serialization, SerializedFile
+from model_release.measurement.pickles import find_names
+
+MAX_DEPTH = 4
+MAX_UNPACKED_BYTES = 8 * 2**30
+CHUNK_BYTES = 2**20
+
+DATA_SUFFIXES = {
+    *(".safetensors", ".onnx", ".ubj", ".xgb", ".cbm", ".parquet", ".arrow", ".feather"),
+    *(".png", ".jpg", ".jpeg", ".pdf", ".spm"),
+}
+"""Binary formats whose readers run no code; a pickle by such a name is found all the same."""
+
+CODE_SUFFIXES = {".so", ".pyc", ".pyd", ".dll", ".dylib", ".exe"}
+"""Compiled code: only a trusted flavor lets it through; MLflow logs `.pyc` files beside `.py`."""
+
+PICKLED = ("pickled_model", "python_model")
+LOADED = ("model_path", "data")
+"""Settings in MLmodel that name files which its loader reads, the first ones as pickles."""
+
+CODE = "code"
+"""The setting in MLmodel that names what Python may import from: a folder, or a zip by any name."""
+
+READERS = {f"mlflow.{name}" for name in ("catboost", "onnx", "prophet", "pytorch", "xgboost")}
+"""Loaders that read what LOADED names by themselves: no pickle, or a folder or archive of some."""
+
+BOOSTER = "lightgbm.basic.Booster"
+"""The one class whose files mlflow's loader for lightgbm does not unpickle."""
+
+
+def scan(model_dir: Path) -> Serialization:
+    """List the model's flavors and its risky files. Nothing is imported, loaded or run."""
+    flavors = _flavors(model_dir)
+    files = list(_loaders(flavors))
+    unpickled: set[Path] = set()
+    for mlmodel in sorted(model_dir.rglob("MLmodel")):
+        inner = _flavors(mlmodel.parent)
+        files += _strayed(mlmodel.relative_to(model_dir).as_posix(), inner)
+        unpickled.update(mlmodel.parent / name for name in _unpickled(inner))
+    for path in sorted(model_files(model_dir)):
+        name = path.relative_to(model_dir).as_posix()
+        with path.open("rb") as file:
+            own = path not in unpickled
+            files += _scan(name, file, joblib=own, unpickled=not own)
+    named = tuple(name for name in flavors if name != "python_function")
+    return Serialization(named or tuple(flavors), tuple(files))
+
+
+def _flavors(folder: Path) -> dict[str, Any]:
+    """The flavors that the MLmodel in a folder names; none where it cannot be read."""
+    try:
+        metadata = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    flavors = metadata.get("flavors") if isinstance(metadata, dict) else None
+    return flavors if isinstance(flavors, dict) else {}
+
+
+def _loaders(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
+    """What MLmodel has imported, where that is no module of mlflow; or that there is no MLmodel."""
+    if not flavors:
+        yield SerializedFile("MLmodel", "unknown", problem="no readable MLmodel with flavors")
+    function = flavors.get("python_function")
+    loader = str(function.get("loader_module", "")) if isinstance(function, dict) else ""
+    if loader and not loader.startswith("mlflow."):
+        yield SerializedFile("MLmodel", "python", (loader,))
+
+
+def _settings(flavors: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Key and value of every setting among `keys`, of all flavors."""
+    for settings in flavors.values():
+        for key in keys if isinstance(settings, dict) else ():
+            if settings.get(key):
+                yield key, str(settings[key])
+
+
+def _strayed(mlmodel: str, flavors: dict[str, Any]) -> Iterator[SerializedFile]:
+    """Settings by which a load finds code, or something else than the files that are scanned."""
+    for key, value in _settings(flavors, (*PICKLED, *LOADED, CODE)):
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts:
+            problem = f"{key} leads out of the model: {value}"
+            yield SerializedFile(mlmodel, "unknown", problem=problem)
+        elif key == CODE:
+            yield SerializedFile(mlmodel, "python", (value,))
+
+
+def _unpickled(flavors: dict[str, Any]) -> Iterator[str]:
+    """Files that mlflow itself gives to `pickle.load`, as MLmodel names them."""
+    loaders = {value for _, value in _settings(flavors, ("loader_module",))}
+    classes = {value for _, value in _settings(flavors, ("model_class",))}
+    own = READERS | {"mlflow.lightgbm"} if classes == {BOOSTER} else READERS
+    reads = bool(loaders) and loaders <= own
+    for _, value in _settings(flavors, PICKLED if reads else (*PICKLED, *LOADED)):
+        yield value
+
+
+def _scan(
+    name: str, file: BinaryIO, *, joblib: bool, unpickled: bool = False, depth: int = 0
+) -> Iterator[SerializedFile]:
+    """Everything risky in one file, or in one member of an archive ("archive!member").
+
+    `joblib`: its arrays may lie between opcodes. `unpickled`: a pickle, whatever it looks like.
+    """
+    head = file.read(8)
+    file.seek(0)
+    inner = partial(_scan, joblib=joblib, depth=depth + 1)
+    unpack = next((read for magic, read in PACKED.items() if head.startswith(magic)), None)
+    if depth > MAX_DEPTH:
+        yield SerializedFile(name, "unknown", problem="archives within archives")
+    elif head.startswith(b"PK\x03\x04"):
+        yield from _archive(name, file, inner)
+    elif unpack:
+        yield from _packed(name, unpack(file), partial(inner, unpickled=unpickled))
+    elif head.startswith(b"\x93NUMPY"):
+        yield from _array(name, file)
+    elif head:
+        yield from _plain(name, file, head, joblib=joblib, unpickled=unpickled)
+
+
+def _plain(
+    name: str, file: BinaryIO, head: bytes, *, joblib: bool, unpickled: bool
+) -> Iterator[SerializedFile]:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in (".py", ".ipynb"):
+        yield _python(name, file.read())
+        return
+    if suffix in CODE_SUFFIXES:
+        yield SerializedFile(name, "unknown")
+        return
+    found = find_names(file, joblib=joblib)
+    if found.calls or not found.problem or head.startswith(b"\x80") or unpickled:
+        yield SerializedFile(name, "pickle", tuple(sorted(found.names)), found.problem)
+    elif suffix not in DATA_SUFFIXES and not _is_text(file):
+        yield SerializedFile(name, "unknown")
+
+
+def _python(name: str, source: bytes) -> SerializedFile:
+    """Python code shipped with the model, with the modules that it imports."""
+    if name.endswith(".ipynb"):
+        return SerializedFile(name, "python")
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError) as error:
+        return SerializedFile(name, "python", problem=f"{type(error).__name__}: {error}")
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
+    return SerializedFile(name, "python", tuple(sorted(modules)))
+
+
+def _archive(
+    name: str, file: BinaryIO, inner: Callable[[str, BinaryIO], Iterator[SerializedFile]]
+) -> Iterator[SerializedFile]:
+    """A skops file, or every member of a zip (npz, torch, wheel)."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {member.filename: member for member in archive.infolist()}
+            if "schema.json" in members:
+                yield _skops(name, file)
+            if sum(member.file_size for member in members.values()) > MAX_UNPACKED_BYTES:
+                yield SerializedFile(name, "unknown", problem="too large when unpacked")
+                return
+            for path, member in members.items():
+                if not member.is_dir() and not _is_tensor(path, members):
+                    with archive.open(member) as content:
+                        found = inner(f"{name}!{path}", cast("BinaryIO", content))
+                        # Another loader than skops may take it: what only skops reads is its own.
+                        skops = "schema.json" in members
+                        yield from (each for each in found if each.format == "pickle" or not skops)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error) as error:
+        yield SerializedFile(name, "unknown", problem=f"no readable archive: {error}")
+
+
+def _is_tensor(path: str, members: dict[str, Any]) -> bool:
+    """Whether a member is raw numbers beside torch's pickle: `<folder>/data/<number>`."""
+    folder, _, number = path.rpartition("/data/")
+    return number.isdigit() and f"{folder}/data.pkl" in members
+
+
+def _skops(name: str, file: BinaryIO) -> SerializedFile:
+    """The types that skops does not trust by itself; it builds nothing to list them."""
+    from skops.io import get_untrusted_types
+
+    file.seek(0)
+    try:
+        return SerializedFile(name, "skops", tuple(get_untrusted_types(data=file.read())))
+    # skops raises whatever a broken schema leads to.
+    except Exception as error:  # noqa: BLE001
+        problem = f"no readable skops file ({type(error).__name__}: {error})"
+        return SerializedFile(name, "skops", problem=problem)
+
+
+def _packed(
+    name: str,
+    chunks: Iterator[bytes],
+    inner: Callable[[str, BinaryIO], Iterator[SerializedFile]],
+) -> Iterator[SerializedFile]:
+    with tempfile.TemporaryFile() as unpacked:
+        try:
+            for chunk in chunks:
+                unpacked.write(chunk)
+                if unpacked.tell() > MAX_UNPACKED_BYTES:
+                    raise OSError("too large when unpacked")
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            yield SerializedFile(name, "unknown", problem=f"cannot be unpacked: {error}")
+            return
+        unpacked.seek(0)
+        yield from inner(f"{name}!", cast("BinaryIO", unpacked))
+
+
+def _chunks(file: Any) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _inflated(file: BinaryIO) -> Iterator[bytes]:
+    inflate = zlib.decompressobj()
+    for chunk in _chunks(file):
+        yield inflate.decompress(chunk, CHUNK_BYTES)
+        while inflate.unconsumed_tail:
+            yield inflate.decompress(inflate.unconsumed_tail, CHUNK_BYTES)
+    if not inflate.eof or inflate.unused_data:
+        raise EOFError("a stream that is cut off or followed by something else")
+
+
+def _array(name: str, file: BinaryIO) -> Iterator[SerializedFile]:
+    """An .npy file: numbers hold no code, objects are a pickle behind the header."""
+    from numpy.lib import format as npy
+
+    try:
+        version = npy.read_magic(file)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        _, _, dtype = header(file)
+    except ValueError as error:
+        yield SerializedFile(name, "unknown", problem=f"no readable array: {error}")
+        return
+    if dtype.hasobject:
+        found = find_names(file, joblib=False)
+        yield SerializedFile(name, "pickle", tuple(sorted(found.names)), found.problem)
+
+
+def _is_text(file: BinaryIO) -> bool:
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        texts = (decoder.decode(chunk, final=not chunk) for chunk in chain(_chunks(file), [b""]))
+        return not any("\0" in text for text in texts)
+    except UnicodeDecodeError:
+        return False
+
+
+def _through(reader: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], Iterator[bytes]]:
+    return lambda file: _chunks(reader(file))
+
+
+PACKED: dict[bytes, Callable[[BinaryIO], Iterator[bytes]]] = {
+    b"\x1f\x8b": _through(gzip.open),
+    b"BZh": _through(bz2.open),
+    b"\xfd7zXZ\x00": _through(lzma.open),
+    b"\x5d\x00\x00": _through(lzma.open),
+    **dict.fromkeys((b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), _inflated),
+}
+"""The compressions that joblib writes, by their first bytes, each with its reader."""

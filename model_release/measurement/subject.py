@@ -1,0 +1,159 @@
+"""A model version that is measured, and its process. What it does wrong becomes its `problem`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_release.gates.evidence import Load
+from model_release.model_process.client import ModelError, ModelProcess
+from model_release.model_process.frames import Array, Frame
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model version with its files in `path`.
+
+    `recorded` is the digest of its release, once there is one; `claims` are the metrics of its
+    training run; `lock` is its release's lock, None where its requirements have yet to be locked.
+    """
+
+    name: str
+    version: str
+    status: str
+    path: Path
+    digest: str
+    recorded: str | None
+    run_id: str
+    claims: Mapping[str, float]
+    lock: Path | None
+
+    @property
+    def example(self) -> Any | None:
+        """Its own input example as mlflow wrote it, a scoring request; None where it has none.
+
+        Raises:
+            ValueError: the file is no JSON.
+        """
+        path = self.path / "serving_input_example.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+class Contestant:
+    """A candidate in its own process.
+
+    Commands are sent and received in two steps, so that two contestants work at the same time. The
+    first thing that goes wrong is kept in `problem`; nothing is asked after that.
+
+    Args:
+        candidate: the model version.
+        home: folder for temporary files.
+        seconds: how long it may take for one command.
+    """
+
+    def __init__(self, candidate: Candidate, home: Path, seconds: float) -> None:
+        self.candidate = candidate
+        self.problem = "there is no environment to load it in"
+        self.answers: list[Array] = []
+        self._home = home
+        self._seconds = seconds
+        self._process: ModelProcess | None = None
+
+    def start(self, python: Path) -> None:
+        """Start the process, which begins to import mlflow. It loads nothing yet."""
+        self.problem = ""
+        name = f"{self.candidate.name} {self.candidate.version}"
+        self._process = ModelProcess(python, name, self._home)
+        self.send("start")
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.close()
+
+    def send(
+        self, command: str, header: Mapping[str, Any] | None = None, arrays: Sequence[Array] = ()
+    ) -> None:
+        """Send a command; nothing after a problem."""
+        if self._process is None or self.problem:
+            return
+        try:
+            self._process.send(command, header or {}, arrays)
+        except (ModelError, TypeError) as error:
+            self.problem = str(error)
+
+    def receive(self, seconds: float | None = None) -> Frame | None:
+        """The answer to what was sent last; None after a problem."""
+        if self._process is None or self.problem:
+            return None
+        try:
+            return self._process.receive(seconds or self._seconds)
+        except ModelError as error:
+            self.problem = str(error)
+            return None
+
+    def ask(self, command: str, header: Mapping[str, Any], arrays: Sequence[Array] = ()) -> Frame:
+        """Send a command and wait for its answer. A model that only raises may be asked again.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if self._process is None or self.problem:
+            raise ModelError(self.problem)
+        self._process.send(command, header, arrays)
+        return self._process.receive(self._seconds)
+
+    def loaded(self, seconds: float) -> Load:
+        """What came of the command "load"."""
+        frame = self.receive(seconds)
+        if frame is None:
+            return Load(problem=self.problem)
+        try:
+            return Load(frame.number("seconds"), int(frame.number("memory_bytes")))
+        except ValueError as error:
+            self.problem = f"the model's process answered nonsense: {error}"
+            return Load(problem=self.problem)
+
+    def may_lack_a_module(self) -> bool:
+        """Whether it does not load for want of a module, or raises at its own input example.
+
+        There MLflow hides what was wanted: any error may be one.
+        """
+        if self.problem:
+            return "ModuleNotFoundError" in self.problem or "ImportError" in self.problem
+        try:
+            if (example := self.candidate.example) is not None:
+                self.ask("golden", {"requests": [example]})
+        except (ModelError, ValueError) as error:
+            return " raised " in str(error)
+        return False
+
+    def take_answers(self, rows: int) -> None:
+        """Keep the answers to the batch of `rows` rows that was sent last."""
+        frame = self.receive()
+        if frame is None:
+            return
+        answer = frame.arrays[0] if len(frame.arrays) == 1 else None
+        if answer is None or len(answer) != rows:
+            self.problem = f"the model's process answered nonsense to {rows} rows"
+        elif answer.ndim > 2 or (answer.ndim == 2 and answer.dtype.kind not in "biuf"):
+            self.problem = (
+                "answers that cannot be scored; expected one value a row, or probabilities; "
+                f"found values of shape {answer.shape[1:]}"
+            )
+        else:
+            self.answers.append(answer)
+
+    def predicted(self) -> Array:
+        """All answers kept, one entry a row.
+
+        Raises:
+            ModelError: batches were answered in different shapes.
+        """
+        try:
+            return np.concatenate(self.answers)
+        except ValueError as error:
+            raise ModelError(f"batches are answered in different shapes: {error}") from error

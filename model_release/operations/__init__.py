@@ -1,0 +1,1 @@
+"""Every command beside the road, a module each, named as its script."""

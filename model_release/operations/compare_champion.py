@@ -1,0 +1,102 @@
+"""Compare: champion and challenger on the same rows, and what the champion gate would decide.
+
+The gates before it are asked as in a release, because they say whether the model may be loaded at
+all. Nothing is written to the registry.
+"""
+
+from typing import Any
+
+from model_release.errors import RefusedError, UsageError
+from model_release.gates import champion as gate
+from model_release.gates.evidence import Scores
+from model_release.gates.outcome import Outcome
+from model_release.measurement.collector import Collector
+from model_release.report import Report, Table
+from model_release.stations.validate_model import ask, challenger_of, champion_of
+from model_release.workspace import Workspace
+
+COLUMNS = ("metric", "champion", "challenger", "worse by", "at most", "allowed")
+
+
+def compare(workspace: Workspace, model: str, version: str | None) -> Report:
+    """Score a version (the newest when None) and the champion on the holdout; exit code 1: no.
+
+    Raises:
+        UsageError: there is no champion, or the champion gate is skipped.
+        RefusedError: a gate before it says no.
+    """
+    found = workspace.registry.version(model, version)
+    config = workspace.config(model)
+    champion = champion_of(workspace, model)
+    if champion is None or config.gates.champion.skip:
+        raise UsageError(
+            f"champion of {model}",
+            expected="a version to compare with, and a gate that compares",
+            found="no version has the alias champion"
+            if champion is None
+            else f"skipped: {config.gates.champion.skip}",
+            next_step="release a first version",
+        )
+    with Collector(
+        challenger_of(workspace, found),
+        champion,
+        config,
+        home=workspace.home,
+        serving_requirements=workspace.serving / "requirements.in",
+        fetch_artifact=workspace.registry.fetch,
+    ) as collector:
+        for outcome in ask(collector, config, workspace.progress.asking):
+            workspace.progress.outcome(outcome.status, outcome.gate, outcome.found, outcome.seconds)
+            if outcome.gate == "champion":
+                break
+            if not outcome.lets_through:
+                raise RefusedError(
+                    f"{model} {found.version}: gate {outcome.gate} {outcome.status}",
+                    expected=outcome.required,
+                    found=outcome.found,
+                    next_step=outcome.next_step,
+                )
+        scores = collector.collect(Scores)
+    return _report(model, found.version, champion.version, outcome, scores, config.gates.champion)
+
+
+def _report(
+    model: str,
+    version: str,
+    champion: str,
+    outcome: Outcome,
+    scores: Scores,
+    limits: gate.Limits,
+) -> Report:
+    facts = dict(outcome.facts)
+    metrics: dict[str, dict[str, Any]] = {}
+    for name in sorted({*scores.measured, *scores.champion_measured, *limits.max_regression}):
+        metrics[name] = {
+            "champion": scores.champion_measured.get(name, facts.get(f"champion_{name}")),
+            "challenger": scores.measured.get(name),
+            "worse_by": facts.get(f"regression_{name}"),
+            "at_most": facts.get(f"regression_bound_{name}"),
+            "allowed": limits.max_regression.get(name),
+        }
+    rows = [(name, *map(_number, values.values())) for name, values in metrics.items()]
+    return Report(
+        title=f"{model} {version} against champion {champion}",
+        outcome=outcome.status,
+        tables=[Table("Champion and challenger", COLUMNS, rows)],
+        lines=[f"required: {outcome.required}", f"found: {outcome.found}"],
+        data={
+            "model": model,
+            "challenger": version,
+            "champion": champion,
+            "decision": outcome.status,
+            "required": outcome.required,
+            "found": outcome.found,
+            "confidence": limits.confidence,
+            "metrics": metrics,
+        },
+        exit_code=0 if outcome.lets_through else 1,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -1,0 +1,262 @@
+"""What the ledger says, held against what is there: each difference with its cause and its mend."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from model_release.releases.history import CHAMPION, PREVIOUS, Entry
+
+SHORT = 8
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as the ledger says.
+
+    Args:
+        kind: stable name, such as alias-moved.
+        model: name of the model.
+        expected: what the ledger says.
+        found: what is there.
+        cause: what has likely happened.
+        mend: the command that mends it.
+        fixable: whether `--fix` does that.
+    """
+
+    kind: str
+    model: str
+    expected: str
+    found: str
+    cause: str
+    mend: str
+    fixable: bool = False
+
+
+@dataclass(frozen=True)
+class Served:
+    """What production serves of a model.
+
+    Args:
+        version: of the model.
+        digest: of its files.
+        release: id of the release.
+        replicas: how many serve; 0 where all died.
+        state: of that release in the ledger: open, refused, released, superseded, unknown.
+        promotable: whether it came as far as production and waits for its promotion.
+    """
+
+    version: str
+    digest: str
+    release: str
+    replicas: int
+    state: str
+    promotable: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One model as ledger, registry, image registry and target have it.
+
+    Args:
+        model: name of the model.
+        current: the ledger's last move of the champion.
+        under_way: a move that was decided and not closed, for longer than it should take.
+        previous: the version that `previous-champion` should point to, "" where unknown.
+        aliases: of the model in the registry; None where the model is gone.
+        recorded: digest of the champion's release.
+        files: digest of the version's files now; "" where its files are gone, None where the
+            version is.
+        behind: tags of releases that do not repeat the ledger, in words.
+        claims: releases that claim to be champion by their tags, when there are several.
+        served: what production serves; None for nothing.
+        changes: what differs between the target's objects and what the release deploys, in words.
+        pods: servers that answer as something else, in words.
+        build: what is wrong with the image or context that the champion is started from.
+        target: name of the target, for commands.
+    """
+
+    model: str
+    current: Entry | None = None
+    under_way: Entry | None = None
+    previous: str = ""
+    aliases: Mapping[str, str] | None = field(default_factory=dict)
+    recorded: str = ""
+    files: str | None = ""
+    behind: Sequence[str] = ()
+    claims: Sequence[str] = ()
+    served: Served | None = None
+    changes: str = ""
+    pods: Sequence[str] = ()
+    build: str = ""
+    target: str = "local"
+
+    def command(self, script: str, *arguments: str) -> str:
+        """A command for this model, for the target where the script has one."""
+        where = "" if script == "transition_alias.py" else f" --target {self.target}"
+        words = " ".join(arguments)
+        return f"python scripts/{script} --model-name {self.model}{where} {words}".rstrip()
+
+    @property
+    def fix(self) -> str:
+        """The command that mends what is safe to mend."""
+        return self.command("audit_release.py", "--fix")
+
+    def back(self, reason: str, *, here: bool = False) -> str:
+        """The rollback to the champion before, or (`here`) to the champion as released."""
+        release = f"--release {self.current.release}" if here and self.current else ""
+        return self.command("rollback_model.py", *filter(None, (release, f"--reason '{reason}'")))
+
+
+def differences(seen: Seen) -> list[Difference]:
+    """Everything that is not as the ledger says, the most urgent first."""
+    found = list(_claims(seen))
+    if seen.under_way:
+        return [*found, _unfinished(seen, seen.under_way)]
+    for part in (_version, _alias, _files, _served, _build, _behind):
+        found += part(seen)
+    return found
+
+
+def _claims(seen: Seen) -> Iterator[Difference]:
+    for alias, version in (seen.aliases or {}).items():
+        told = alias.lower().replace("_", "-")
+        if told in (CHAMPION, PREVIOUS) and alias != told:
+            yield Difference(
+                "two-champions", seen.model, f"one alias {told}", f"{alias} at version {version}",
+                "somebody set an alias by hand; they are case-sensitive",
+                f"delete the alias {alias} of {seen.model} in the registry",
+            )  # fmt: skip
+    if len(seen.claims) > 1 and not seen.behind:  # else whoever wrote them was killed
+        yield Difference(
+            "two-champions", seen.model, "one release that says it is champion",
+            ", ".join(seen.claims), "somebody changed the tags of a release by hand",
+            seen.fix, fixable=True,
+        )  # fmt: skip
+
+
+def _unfinished(seen: Seen, entry: Entry) -> Difference:
+    what = f"{entry.kind} to version {entry.after} finished"
+    found = f"decided {entry.at} by {entry.by}, not closed"
+    if entry.kind == "rollback":
+        mend = seen.command(
+            "rollback_model.py", f"--release {entry.release} --reason 'going on with it'"
+        )
+        return Difference(
+            "rollback-unfinished", seen.model, what, found, "its process was killed", mend
+        )
+    return Difference(
+        "promotion-unfinished" if entry.kind == "promotion" else "move-unfinished",
+        seen.model, what, found, "its process was killed", seen.fix, fixable=True,
+    )  # fmt: skip
+
+
+def _version(seen: Seen) -> Iterator[Difference]:
+    if seen.current and (seen.aliases is None or seen.files is None):
+        yield Difference(
+            "version-deleted", seen.model, f"champion version {seen.current.after}",
+            "no such version",
+            "somebody deleted it in the registry, its aliases with it",
+            seen.back("champion version deleted"),
+        )  # fmt: skip
+
+
+def _alias(seen: Seen) -> Iterator[Difference]:
+    aliases, current = seen.aliases or {}, seen.current
+    found = aliases.get(CHAMPION, "")
+    if current is None:
+        if found:
+            yield Difference(
+                "alias-moved", seen.model, "no champion yet", f"champion at version {found}",
+                "somebody set the alias by hand; that version was never released",
+                f"make release MODEL={seen.model} VERSION={found}",
+            )  # fmt: skip
+        return
+    if seen.files is not None and found != current.after:
+        yield Difference(
+            "alias-moved", seen.model, f"champion at version {current.after}",
+            f"at version {found}" if found else "no alias champion",
+            "somebody moved or deleted the alias by hand", seen.fix, fixable=True,
+        )  # fmt: skip
+    previous = aliases.get(PREVIOUS, "")
+    if seen.previous and previous and previous != seen.previous:
+        yield Difference(
+            "previous-moved", seen.model, f"{PREVIOUS} at version {seen.previous}",
+            f"at version {previous}", "somebody moved the alias by hand", seen.fix, fixable=True,
+        )  # fmt: skip
+
+
+def _files(seen: Seen) -> Iterator[Difference]:
+    if seen.current and seen.files is not None and seen.recorded not in ("", seen.files):
+        yield Difference(
+            "files-changed", seen.model, f"version {seen.current.after} with {seen.recorded}",
+            seen.files or "no files",
+            "somebody wrote to the version's files after they were approved; production still "
+            "serves what was approved",
+            f"restore the files of {seen.model} {seen.current.after} in the artifact store, or "
+            f"go back: {seen.back('files changed after approval')}",
+        )  # fmt: skip
+
+
+def _served(seen: Seen) -> Iterator[Difference]:
+    current, served = seen.current, seen.served
+    wanted = _shown(current.after, current.release) if current else "nothing"
+    restore = seen.back("production is not as released", here=True)
+    if served is None or not served.replicas:
+        if current and current.release:
+            yield Difference(
+                "nothing-serves", seen.model, wanted,
+                "no server" if served is None else "no server that answers",
+                "somebody ended or deleted it, or it died", restore,
+            )  # fmt: skip
+    elif not current or served.release != current.release:
+        found = f"{_shown(served.version, served.release)}, {served.state}"
+        if served.promotable:
+            promote = seen.command(
+                "promote_model.py", f"--model-version {served.version} --release {served.release}"
+            )
+            yield Difference(
+                "promotion-unfinished", seen.model, wanted, found,
+                "it was deployed and its promotion did not happen",
+                promote if not current else f"{promote}; should that be refused: {restore}",
+                fixable=True,
+            )  # fmt: skip
+        else:
+            yield Difference(
+                "deployment-changed", seen.model, wanted, found,
+                "somebody deployed it past the road, or edited what is deployed",
+                restore if current else f"make stop, then make release MODEL={seen.model}",
+            )  # fmt: skip
+    elif served.digest != seen.recorded or seen.changes:
+        yield Difference(
+            "deployment-changed", seen.model, f"{wanted} as released",
+            seen.changes or f"digest {served.digest}",
+            "somebody edited what is deployed, such as by kubectl edit", restore,
+        )  # fmt: skip
+    for pod in seen.pods:
+        yield Difference(
+            "pods-differ", seen.model, f"every pod answers as {wanted}", pod,
+            "a pod of something else is among those that serve, or one does not answer", restore,
+        )  # fmt: skip
+
+
+def _build(seen: Seen) -> Iterator[Difference]:
+    if seen.current and seen.build:
+        image = seen.target != "local"
+        yield Difference(
+            "image-gone" if image else "context-gone", seen.model,
+            f"what version {seen.current.after} is started from", seen.build,
+            "the image registry was cleaned up" if image else "the state folder was cleaned up",
+            f"release version {seen.current.after} anew while it serves, or go back: "
+            + seen.back("its image is gone" if image else "its context is gone"),
+        )  # fmt: skip
+
+
+def _behind(seen: Seen) -> Iterator[Difference]:
+    for text in seen.behind:
+        yield Difference(
+            "tags-behind", seen.model, "releases that repeat the ledger", text,
+            "a process was killed right after it closed a move", seen.fix, fixable=True,
+        )  # fmt: skip
+
+
+def _shown(version: str, release: str) -> str:
+    return f"version {version}, release {release[:SHORT] or 'unknown'}"

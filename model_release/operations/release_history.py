@@ -1,0 +1,111 @@
+"""The ledger told: every move as a table, or who was champion at a moment."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from model_release import releases
+from model_release.errors import UsageError
+from model_release.releases import history
+from model_release.releases import ledger as ledgers
+from model_release.releases.history import Entry
+from model_release.releases.ledger import Ledger
+from model_release.report import Report, Table
+from model_release.workspace import Workspace
+
+COLUMNS = ("#", "how", "version", "since", "until", "release", "approved by", "by", "why, why not")
+
+
+def chronicle(workspace: Workspace, model: str, alias: str, moment: str = "") -> Report:
+    """Every move of an alias, done or called off; at a moment, who had it then.
+
+    Raises:
+        UsageError: no such model in the ledger, or no such moment.
+    """
+    ledger = ledgers.read(workspace.registry, model)
+    if not ledger.run_id:
+        raise UsageError(
+            f"ledger of {model}",
+            expected="one, which begins with the first release",
+            found=f"ledgers of: {', '.join(ledgers.models(workspace.registry)) or 'nothing'}",
+            next_step="check --model-name and MLFLOW_TRACKING_URI",
+        )
+    if moment:
+        return _at(ledger, alias, read_moment(moment))
+    rows = [row(ledger, entry) for entry in history.of_alias(ledger.entries, alias)]
+    shown = [[_shown(str(value)) for value in each.values()] for each in rows]
+    current = ledger.current(alias)
+    return Report(
+        title=f"{alias} of {model}",
+        outcome=f"version {current.after}" if current else "none",
+        tables=[Table("Ledger", COLUMNS, shown)],
+        data={"model": model, "alias": alias, "entries": rows},
+    )
+
+
+def row(ledger: Ledger, entry: Entry) -> dict[str, Any]:
+    """One move, with the end of the reign it began and who approved its release."""
+    ends = {
+        each.began_by.number: each.until for each in history.reigns(ledger.entries, entry.alias)
+    }
+    tags: Mapping[str, str] = {}
+    if entry.release:
+        tags = releases.load(ledger.registry, entry.release).tags
+    return {
+        "number": entry.number,
+        "how": entry.kind
+        + ("" if entry.done else ", called off" if entry.close else ", under way"),
+        "version": entry.after,
+        "since": history.closed_at(entry) if entry.done else "",
+        "until": ends.get(entry.number, ""),
+        "release": entry.release,
+        "approved_by": tags.get("approval.by", ""),
+        "by": entry.by,
+        "why": entry.reason or (entry.close.note if entry.close else f"decided {entry.at}"),
+    }
+
+
+def read_moment(text: str) -> datetime:
+    """A moment with its time zone, or UsageError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise UsageError(
+            f"moment {text!r}",
+            expected="ISO 8601 with a time zone, such as 2026-11-24T21:00:00+00:00",
+            next_step="say it so: local times are ambiguous twice a year",
+        )
+    return moment
+
+
+def _at(ledger: Ledger, alias: str, moment: datetime) -> Report:
+    found = history.at_moment(ledger.entries, moment, alias)
+    reign, moving = found.reign, found.moving
+    facts = {
+        "model": ledger.model,
+        "alias": alias,
+        "at": moment.isoformat(),
+        "version": reign.version if reign else None,
+        "release": reign.began_by.release if reign else None,
+        "since": reign.since if reign else None,
+        "until": reign.until or None if reign else None,
+        "how": reign.began_by.kind if reign else None,
+        "reason": reign.began_by.reason or None if reign else None,
+        "moving_to": moving.after if moving else None,
+    }
+    rows = [(key, str(value)) for key, value in facts.items() if value is not None]
+    return Report(
+        title=f"{alias} of {ledger.model} at {moment.isoformat()}",
+        outcome=f"version {reign.version}" if reign else "none",
+        tables=[Table("Then", ("what", "value"), rows)],
+        data=facts,
+    )
+
+
+def _shown(text: str) -> str:
+    """A time without its fraction and an id's beginning, to fit a table; the rest as it is."""
+    if len(text) == 32 and text.isalnum():
+        return text[:8]
+    return f"{text[:10]} {text[11:19]}Z" if text.endswith("+00:00") else text

@@ -1,0 +1,65 @@
+"""Move any other alias as safely as the champion's: fenced, read back, kept in the ledger."""
+
+from model_release.errors import RefusedError, UsageError
+from model_release.registry import check_alias
+from model_release.releases import ledger as ledgers
+from model_release.releases.history import CHAMPION, PREVIOUS, Entry
+from model_release.releases.moves import check_claims, fence, finish, settle
+from model_release.workspace import Workspace
+
+OWNED = {
+    CHAMPION: "promote_model.py or rollback_model.py",
+    PREVIOUS: "promote_model.py or rollback_model.py",
+    "staging": "smoke_test.py",
+}
+"""Aliases that say what serves where, and the commands that move them."""
+
+
+def move_alias(
+    workspace: Workspace,
+    model: str,
+    alias: str,
+    version: str,
+    *,
+    expected: str | None = None,
+    reason: str = "",
+) -> Entry:
+    """Point an alias of a model to a version; nothing if it does already.
+
+    Args:
+        workspace: says which registry.
+        model: name of the registered model.
+        alias: not one that this software or MLflow keeps for itself.
+        version: number of the version.
+        expected: the version that the alias must point to now, "" for none; None for whatever.
+        reason: for the ledger.
+
+    Raises:
+        UsageError: an alias that is not to be moved so, or no such version.
+        RefusedError: the alias points to something else than expected, or moved meanwhile.
+    """
+    check_alias(alias)
+    if alias.lower() in OWNED:
+        raise UsageError(
+            f"alias {alias!r}",
+            expected="one that says nothing about what serves",
+            next_step=f"it moves with what serves, by {OWNED[alias.lower()]}",
+        )
+    registry = workspace.registry
+    number = registry.version(model, version).version
+    ledger = settle(ledgers.read(registry, model))
+    found = check_claims(registry, model).get(alias, "")
+    current = ledger.current(alias)
+    if expected is not None and found != expected:
+        raise RefusedError(
+            f"{alias} of {model}",
+            expected=f"version {expected or 'none'}, as you said",
+            found=f"version {found or 'none'}",
+            next_step="look again, then say what it is now",
+        )
+    if expected is None:
+        fence(ledger, alias, found)
+    if current and current.after == found == number:
+        return current
+    ledger, entry = ledger.decide("transition", alias, before=found, after=number, reason=reason)
+    return finish(ledger, entry, fresh=True)[1]

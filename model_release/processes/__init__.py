@@ -1,0 +1,1 @@
+"""Other programs: their environments, their bounds, and the locks between them."""

@@ -1,0 +1,287 @@
+"""Locks a model's requirements by hash, and keeps the environments made from such locks (uv)."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from uv import find_uv_bin
+
+from model_release.digest import file_sha256
+from model_release.errors import OutsideError, RefusedError, ReleaseError, disk_full
+from model_release.gates.environment import Limits
+from model_release.processes.locks import file_lock
+
+KEPT = {
+    *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+}
+"""What a process that runs model code may know of the pipeline's environment."""
+
+KEPT_BY_UV = {
+    *("HOME", "XDG_CACHE_HOME", "UV_CACHE_DIR", "UV_OFFLINE", "UV_HTTP_TIMEOUT", "UV_LINK_MODE"),
+    *("UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
+    *("UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_INSECURE_HOST", "UV_PYTHON_INSTALL_DIR"),
+}
+"""What uv gets besides: where its cache and the package index are (and `UV_INDEX_<name>_…`)."""
+
+INSTALL_SECONDS = 1800.0
+
+OUTSIDE = re.compile("error sending request|HTTP status server error", re.IGNORECASE)
+"""What uv says when the index is down, for which the model cannot be blamed."""
+
+
+class LockError(RefusedError):
+    """The model's environment cannot be locked or made."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A requirements file with every package pinned by version and hash.
+
+    `python` is the interpreter's minor version ("3.11"), `packages` their number; `skinny` says
+    that mlflow-skinny stands in it for mlflow.
+    """
+
+    path: Path
+    sha256: str
+    packages: int
+    python: str
+    skinny: bool = False
+
+
+def without_secrets(home: Path) -> dict[str, str]:
+    """The whole environment of a process that runs model code; HOME and TMPDIR lie in `home`."""
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    return kept | {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_WAIT_POLICY": "PASSIVE",  # champion and challenger share the CPUs
+    }
+
+
+def python_version(model_dir: Path) -> str:
+    """The Python version that the model was logged with, such as "3.11.7".
+
+    Raises:
+        LockError: the model's files do not say it.
+    """
+    path = model_dir / "python_env.yaml"
+    try:
+        text = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = None
+    version = str(text.get("python", "")) if isinstance(text, dict) else ""
+    if not re.fullmatch(r"3\.\d+(\.\d+\w*)?", version):
+        raise LockError(
+            "python_env.yaml of the model",
+            expected="a line such as `python: 3.11.7`",
+            found=repr(version) if version else "no readable version",
+            next_step="log the model again with mlflow",
+        )
+    return version
+
+
+def python_minor(model_dir: Path) -> str:
+    """The minor version of that Python, such as "3.11"; raises as `python_version` does."""
+    return ".".join(python_version(model_dir).split(".")[:2])
+
+
+def lock(
+    model_dir: Path,
+    serving_requirements: Path,
+    limits: Limits,
+    home: Path,
+    *,
+    skinny: bool = False,
+) -> Lock:
+    """Pin what the model and the server need, by hash, for the model's Python on this platform.
+
+    The same requirements give the same lock: it is kept under `home/locks` and not resolved again.
+    With `skinny`, mlflow-skinny takes the place of mlflow where the requirements allow it: whether
+    the model works with it is for the caller to find out.
+
+    Raises:
+        LockError: the requirements cannot be read, are refused or cannot be resolved.
+        OutsideError: uv could not be run, the index is down or the disk is full.
+    """
+    python = python_minor(model_dir)
+    builds = "allowed" if limits.allow_source_builds else "refused"
+    header = f"# Python {python} on {sys.platform}-{platform.machine()}; source builds {builds}\n"
+    requirements, *constraints = _requirements(model_dir)
+    slimmed = _with_skinny(requirements) if skinny else requirements
+    if slimmed != requirements:
+        header = f"{header.rstrip()}; mlflow-skinny for mlflow\n"
+    inputs = [header, slimmed, *constraints, serving_requirements.read_text("utf-8")]
+    name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    path = home / "locks" / f"{name[:32]}.txt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.stem}-{os.getpid()}.tmp")
+        _compile(model_dir, slimmed, serving_requirements, limits, python, unfinished)
+        unfinished.write_text(header + unfinished.read_text("utf-8"), "utf-8")
+        unfinished.replace(path)
+    text = path.read_text("utf-8")
+    packages = len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
+    return Lock(path, file_sha256(path), packages, python, slimmed != requirements)
+
+
+def _with_skinny(requirements: str) -> str:
+    """Write mlflow-skinny for a pinned mlflow; else the text as it is.
+
+    Skinny does not bring numpy and pandas: the model has to require them itself.
+    """
+    named = set(re.findall(r"^(numpy|pandas)\b", requirements, re.MULTILINE))
+    if named != {"numpy", "pandas"}:
+        return requirements
+    return re.sub(r"^mlflow(?===)", "mlflow-skinny", requirements, flags=re.MULTILINE)
+
+
+def _requirements(model_dir: Path) -> Iterator[str]:
+    """The texts of the model's requirements and of the constraints that they name."""
+    path = model_dir / "requirements.txt"
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(
+            "requirements.txt of the model",
+            expected="a readable file",
+            found=type(error).__name__,
+            next_step="log the model again with mlflow",
+        ) from error
+    yield text
+    for line in text.splitlines():
+        if re.fullmatch(r"-c constraints\.txt\s*", line):
+            yield (model_dir / "constraints.txt").read_text("utf-8")
+        elif re.match(r"\s*(-|\.{0,2}/)|.*\bfile:", line):
+            raise LockError(
+                "requirements.txt of the model",
+                expected="packages from the index",
+                found=repr(line.strip()),
+                next_step="remove the line; an index is set by UV_INDEX where the pipeline runs",
+            )
+
+
+def _compile(
+    model_dir: Path,
+    requirements: str,
+    serving_requirements: Path,
+    limits: Limits,
+    python: str,
+    output: Path,
+) -> None:
+    options = [] if limits.allow_source_builds else ["--no-build"]
+    command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
+    command += ["--python-version", python, *options, "--output-file", str(output.resolve())]
+    command += ["-", str(serving_requirements.resolve())]
+    _uv(
+        command,
+        cwd=model_dir,
+        given=requirements,
+        seconds=limits.timeout_seconds,
+        what="the model's requirements cannot be locked",
+        next_step="mend requirements.txt and log the model again, or see whether the index answers",
+    )
+
+
+def install(lock_path: Path, python: str, home: Path, seconds: float = INSTALL_SECONDS) -> Path:
+    """Make the environment of a lock, once, and return its interpreter.
+
+    Args:
+        lock_path: what `lock` wrote, or a copy of it.
+        python: the minor version, such as "3.11".
+        home: the state folder; the environment is kept under `home/environments`.
+        seconds: how long it may take.
+
+    Raises:
+        LockError: no such interpreter, or a package that cannot be installed.
+        OutsideError: uv could not be run, the index is down or the disk is full.
+    """
+    name = f"{file_sha256(lock_path)[:16]}-{python}"
+    folder = home / "environments" / name
+    marker = folder / "installed"
+    interpreter = folder / "bin" / "python"
+    if marker.exists():
+        return interpreter
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder.with_name(f"{name}.lock"), f"environment {name}", wait_seconds=seconds):
+        if not marker.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                _install(lock_path, python, folder, seconds)
+            except ReleaseError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            marker.touch()
+    return interpreter
+
+
+def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None:
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    interpreter = sys.executable if python == own else python
+    _uv(
+        ["venv", "--quiet", "--no-python-downloads", "--python", interpreter, str(folder)],
+        cwd=lock_path.parent,
+        seconds=seconds,
+        what=f"Python {python}, which the model was logged with, is not to be had",
+        next_step=f"install Python {python} on this machine or train the model with Python {own}",
+    )
+    with lock_path.open(encoding="utf-8") as file:
+        options = [] if "source builds allowed" in file.readline() else ["--no-build"]
+    options += ["--require-hashes", "--compile-bytecode", "--python", str(folder / "bin/python")]
+    _uv(
+        ["pip", "sync", "--quiet", *options, str(lock_path.resolve())],
+        cwd=folder,
+        seconds=seconds,
+        what="the locked packages cannot be installed",
+        next_step="see whether the index answers and the disk has room, then run it again",
+    )
+
+
+def _uv(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    seconds: float,
+    what: str,
+    next_step: str,
+    given: str = "",
+) -> None:
+    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`."""
+    kept = KEPT | KEPT_BY_UV
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or name.startswith("UV_INDEX_")
+    }
+    try:
+        done = subprocess.run(
+            [find_uv_bin(), "--no-config", *command],
+            cwd=cwd,
+            env=environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LockError(what, found=f"no end after {seconds:g} s", next_step=next_step) from error
+    except OSError as error:
+        raise OutsideError(f"uv cannot be run: {error}", next_step="make venv") from error
+    if done.returncode != 0:
+        found = done.stderr.strip()[-600:]
+        if OUTSIDE.search(found):
+            raise OutsideError(what, found=found, next_step="see that the package index answers")
+        raise disk_full(found) or LockError(what, found=found, next_step=next_step)

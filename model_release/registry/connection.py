@@ -1,0 +1,112 @@
+"""The connection to MLflow: opened once, patient with faults, its errors turned into ours.
+
+MLflow takes over a second to import, so it is imported when a registry is opened, not before.
+"""
+
+import errno
+import gc
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model_release.errors import OutsideError, UsageError
+from model_release.registry.retries import Patient
+
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+MLFLOW_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Whatever the environment says: `patience` does the retrying, and two would multiply."""
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Imports leave no garbage: looking for it takes a sixth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class Connection:
+    """An MLflow tracking server and registry, or a database URI of one.
+
+    Args:
+        uri: MLflow's tracking URI.
+        artifacts: where the files of new experiments go; None leaves that to the server.
+
+    Every method raises OutsideError when the registry cannot be reached or fails.
+    """
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        for name, value in MLFLOW_DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        os.environ.update(MLFLOW_SETTINGS)
+        self.uri = uri
+        self.place = re.sub(r"//[^/@]*@", "//", uri)
+        self.artifacts = artifacts
+        with _without_collection():
+            import mlflow
+
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_registry_uri(uri)
+            with self._faults(""):
+                self._client = Patient(mlflow.MlflowClient(uri, uri))
+
+    @contextmanager
+    def _faults(self, what: str, expected: str = "", next_step: str = "") -> Iterator[None]:
+        """Turn MLflow's exceptions into ours; what is absent, if `what` names it, is UsageError."""
+        import requests
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except MlflowException as error:
+            if what and error.error_code in ABSENT:
+                raise UsageError(what, expected=expected, next_step=next_step) from error
+            raise self._failed(error) from error
+        except (requests.RequestException, SQLAlchemyError) as error:
+            raise self._failed(error) from error
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise OutsideError(
+                "disk full" if full else "files of the registry",
+                found=str(error),
+                next_step="free space and run the same command again"
+                if full
+                else "see that the artifact store can be reached, then run the same command again",
+            ) from error
+        except _boto_errors() as error:
+            raise OutsideError(
+                "artifact store of the registry",
+                expected="an answer",
+                found=" ".join(str(error).split())[:300],
+                next_step="see that its address (MLFLOW_S3_ENDPOINT_URL) and credentials (AWS_…) "
+                "are right, then run the same command again",
+            ) from error
+
+    def _failed(self, error: Exception) -> OutsideError:
+        cause = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        return OutsideError(
+            f"MLflow at {self.place}",
+            expected="an answer",
+            found=re.sub(r"//[^/@\s]*@", "//", cause),
+            next_step="see that the server is up and MLFLOW_TRACKING_URI is right, then run the "
+            "same command again",
+        )
+
+
+def _boto_errors() -> tuple[type[Exception], ...]:
+    """What an S3 store's client raises; asked for only once something was: it imports for long."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (Boto3Error, BotoCoreError, ClientError)

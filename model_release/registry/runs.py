@@ -1,0 +1,184 @@
+"""Runs of MLflow: what releases and their ledgers are kept in."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_release.errors import UsageError
+from model_release.registry.connection import Connection
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+CREATED = "release.created"
+"""Tag that tells a run from one that the same call made when its first answer was lost."""
+
+
+UNKNOWN_RUN = {
+    "expected": "a run of this registry",
+    "next_step": "copy its id from release_history.py, or from MLflow's page of it",
+}
+
+
+class Runs(Connection):
+    """Experiments and runs: made, written to, found."""
+
+    def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        """Start a run in an experiment, which is made if it is new; return the run's id."""
+        number = self.experiment(experiment) or self.create_experiment(experiment, {})
+        token = uuid.uuid4().hex
+        with self._faults(""):
+            run = self._client.create_run(number, run_name=name, tags={**tags, CREATED: token})
+            if self._client.attempts == 1:
+                return str(run.info.run_id)
+        first, *others = reversed(self.find_runs(experiment, {CREATED: token}))
+        for each in others:
+            self.delete_run(each)
+        return first
+
+    def delete_run(self, run_id: str) -> None:
+        """Mark a run as deleted."""
+        with self._faults(""):
+            self._client.delete_run(run_id)
+
+    def experiment(self, name: str) -> str:
+        """The id of an experiment, or "" where there is none."""
+        with self._faults(""):
+            found = self._client.get_experiment_by_name(name)
+        return str(found.experiment_id) if found else ""
+
+    def create_experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        """Make an experiment with tags, or find it made by another; return its id.
+
+        Its name is unique in MLflow's database: of several at once, one makes it, with its tags.
+        """
+        from mlflow.exceptions import MlflowException
+
+        place = (self.artifacts / name).as_uri() if self.artifacts else None
+        with self._faults(""):
+            try:
+                made = self._client.create_experiment(
+                    name, artifact_location=place, tags=dict(tags)
+                )
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self.experiment(name)
+        return str(made)
+
+    def experiment_tags(self, name: str) -> dict[str, str] | None:
+        """The tags of an experiment; None where there is no such experiment."""
+        with self._faults(""):
+            found = self._client.get_experiment_by_name(name)
+        return dict(found.tags) if found else None
+
+    def run_parameters(self, run_id: str) -> dict[str, str]:
+        """The parameters of a run."""
+        with self._faults(f"run {run_id}", **UNKNOWN_RUN):
+            return dict(self._client.get_run(run_id).data.params)
+
+    def write_once(self, run_id: str, key: str, value: str) -> bool:
+        """Set a parameter of a run, which MLflow never changes; whether it holds `value` now.
+
+        The database's primary key decides between several at once. The same value again is the
+        same parameter, so a write whose answer was lost may be repeated.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self._faults(""):
+            try:
+                self._client.log_param(run_id, key, value)
+            except MlflowException as error:
+                found = self.run_parameters(run_id).get(key)
+                if found is None or error.error_code != "INVALID_PARAMETER_VALUE":
+                    raise
+                return found == value
+        return True
+
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run."""
+        with self._faults(f"run {run_id}", **UNKNOWN_RUN):
+            return dict(self._client.get_run(run_id).data.tags)
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[str]:
+        """Ids of the runs of an experiment that carry all these tags, newest first."""
+        with self._faults(""):
+            found = self._client.get_experiment_by_name(experiment)
+            if not found:
+                return []
+            wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+            runs: list[Run] = self._client.search_runs(
+                [found.experiment_id], wanted, order_by=["attributes.start_time DESC"]
+            )
+        return [run.info.run_id for run in runs]
+
+    def write_run(
+        self,
+        run_id: str,
+        *,
+        evidence: tuple[Path, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+        status: str | None = None,
+    ) -> None:
+        """Add to a run, in order: evidence (folder, artifact path), metrics and tags, status."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        values = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
+        pairs = [RunTag(key, value) for key, value in (tags or {}).items()]
+        with self._faults(""):
+            if evidence:
+                self._client.log_artifacts(run_id, str(evidence[0]), evidence[1])
+            if values or pairs:
+                self._client.log_batch(run_id, metrics=values, tags=pairs)
+            if status:
+                self._client.set_terminated(run_id, status)
+
+    def fetch(self, uri: str, folder: Path) -> Path:
+        """Copy an artifact, such as `runs:/<id>/data.parquet`, into `folder`; return its path."""
+        import mlflow
+
+        with self._faults(uri, expected="an artifact", next_step="check the URI"):
+            download = mlflow.artifacts.download_artifacts
+            return Path(self._client.call(lambda: download(uri, dst_path=str(folder))))
+
+    def read_run_file(self, run_id: str, path: str) -> bytes:
+        """The content of one artifact of a run."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.fetch(f"runs:/{run_id}/{path}", Path(folder)).read_bytes()
+
+    def experiments(self, prefix: str) -> list[str]:
+        """Names of the experiments that begin with `prefix`."""
+        with self._faults(""):
+            found = self._client.search_experiments(filter_string=f"name LIKE '{prefix}%'")
+        return sorted(experiment.name for experiment in found)
+
+    def search(
+        self, experiments: Sequence[str], filter_string: str, order_by: Sequence[str], limit: int
+    ) -> "list[Run]":
+        """Runs of experiments by MLflow's own filter and order.
+
+        Raises:
+            UsageError: no such experiment, or a filter or order that MLflow does not take.
+        """
+        numbers = {name: self.experiment(name) for name in experiments}
+        for name, number in numbers.items():
+            if not number:
+                raise UsageError(
+                    f"experiment {name!r}",
+                    expected="an experiment of this registry",
+                    next_step="see `mlflow experiments search`",
+                )
+        with self._faults(
+            f"filter {filter_string!r} or order {', '.join(order_by)!r}",
+            expected="as MLflow's search_runs takes them",
+            next_step="for example metrics.accuracy > 0.9 and params.depth = '3'",
+        ):
+            found: list[Run] = self._client.search_runs(
+                list(numbers.values()), filter_string, order_by=list(order_by), max_results=limit
+            )
+        return found

@@ -1,0 +1,73 @@
+"""Review: the approval that GitHub asked for, read back and recorded on the release."""
+
+from dataclasses import dataclass
+
+from model_release.errors import RefusedError
+from model_release.github import GitHub
+from model_release.github.protection import approvals, conflict
+from model_release.releases import Release
+from model_release.stations.approve_model import record
+
+TRAINER = "trained_by"
+"""Tag of a model version: the GitHub login of whoever trained it."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What an approval has to be.
+
+    Args:
+        separate: approver, dispatcher and trainer have to be three people.
+        required: a run that nobody approved does not go on.
+    """
+
+    separate: bool
+    required: bool
+
+
+def review(release: Release, github: GitHub, run_id: str, trust: Trust) -> Release:
+    """Record who approved the workflow run's deployment to production, if they may.
+
+    Raises:
+        RefusedError: nobody approved, or the model's YAML wants other people.
+        OutsideError: GitHub does not answer.
+    """
+    run = github.run(run_id)
+    dispatcher = str((run.get("triggering_actor") or run.get("actor") or {}).get("login", ""))
+    reviews = approvals(github.approvals(run_id), "production")
+    trainer = _trainer(release)
+    if not reviews and trust.required:
+        raise RefusedError(
+            f"{release.model} {release.version}: approval of run {run_id}",
+            expected="a required reviewer of the environment production",
+            found="nobody approved",
+            next_step="python scripts/setup_github.py --apply, then dispatch the release again",
+        )
+    approvers = list(dict.fromkeys(review.by for review in reviews))
+    if trust.separate and (problem := conflict(approvers or [dispatcher], dispatcher, trainer)):
+        raise RefusedError(
+            f"{release.model} {release.version}: production.separate_people",
+            expected="approver, dispatcher and trainer to be three people",
+            found=problem,
+            next_step=f"let somebody else approve; the trainer is the version's tag {TRAINER}",
+        )
+    comment = "; ".join(review.comment for review in reviews if review.comment)
+    facts = {
+        "dispatcher": dispatcher,
+        "trainer": trainer,
+        "comment": comment[:1000],
+        "run": str(run.get("html_url", "")),
+    }
+    if not release.passed("approve"):
+        how = "reviewed on GitHub" if reviews else "dispatched; GitHub does not ask for a review"
+        release = record(release, ", ".join(approvers) or dispatcher, how)
+    return release.note({f"approval.{name}": value for name, value in facts.items() if value})
+
+
+def _trainer(release: Release) -> str:
+    """Who trained the version: its tag, else the user whom its source run names."""
+    registry = release.registry
+    version = registry.version(release.model, release.version)
+    if version.tags.get(TRAINER):
+        return version.tags[TRAINER]
+    return registry.run_tags(version.run_id).get("mlflow.user", "") if version.run_id else ""

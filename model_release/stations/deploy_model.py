@@ -1,0 +1,177 @@
+"""Deploy: a built release serves in an environment of a target, or everything is as before."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from model_release.answers import Tolerances
+from model_release.digest import model_digest
+from model_release.errors import RefusedError, UsageError
+from model_release.image import docker, signing
+from model_release.processes import environments
+from model_release.releases import SCRIPTS, Release
+from model_release.report import DetailedError, Report, Table, render
+from model_release.stations.approve_model import Approval, approve
+from model_release.stations.build_image import OWN_LABELS
+from model_release.stations.smoke_test import probe
+from model_release.targets import Deployment, Running, Target
+from model_release.workspace import Workspace
+
+DIGEST_LABEL = f"{OWN_LABELS}digest"
+MANIFEST = "manifest.yaml"
+"""Evidence of a deploy: what was applied; empty where a target has no manifests."""
+
+NEEDED = {
+    "staging": ("validate", "build"),
+    "production": ("validate", "build", "deploy-staging", "smoke"),
+}
+
+
+def deploy(
+    workspace: Workspace,
+    release: Release,
+    environment: str,
+    target: Target,
+    approval: Approval,
+) -> tuple[Release, Running]:
+    """Make a release serve in `environment`; production is asked for approval first.
+
+    The new server answers the smoke suite before it gets the environment's address. The same
+    release again is a no-op.
+
+    Raises:
+        UsageError: an earlier station is missing.
+        RefusedError: no approval, or the server does not answer as the validated model did.
+        OutsideError: the server does not start, its port is taken, and the like.
+    """
+    release.require(*NEEDED[environment])
+    deployment = prepared(workspace, release, target)
+    if environment == "production":
+        if target.runs_images:
+            signer = signing.Signing.from_environment(os.environ)
+            signer.verify_report(deployment.image, release.text("validate/report.json"))
+        release = approve(release, approval)
+    workspace.progress.station(f"deploy to {environment}", f"{release.model} {release.version}")
+    suite = probe(workspace, release)
+
+    def verify(url: str) -> None:
+        suite(url)
+
+    station = f"deploy-{environment}"
+    try:
+        running = target.deploy(environment, deployment, workspace.progress.step, verify)
+    except DetailedError as error:
+        if not release.passed(station):
+            evidence = _evidence(str(error), "refused", error.tables)
+            release.record(station, "refused", evidence=evidence)
+        raise
+    if not release.passed(station):
+        evidence = _evidence(str(running.identity), "passed", running.measured)
+        evidence |= {MANIFEST: target.manifest(environment, deployment)}
+        tags = {f"{station}.url": running.url}
+        release = release.record(station, "passed", evidence=evidence, tags=tags)
+    return release, running
+
+
+def prepared(workspace: Workspace, release: Release, target: Target) -> Deployment:
+    """The release as its target starts it: an image, or a checked context and its interpreter.
+
+    Raises:
+        UsageError: what the target starts was not built.
+        RefusedError: somebody changed the context.
+    """
+    deployment = described(workspace, release)
+    if target.runs_images:
+        return replace(deployment, image=_image(workspace, release))
+    context, python = _context(workspace, release)
+    return replace(deployment, context=context, python=python)
+
+
+def described(workspace: Workspace, release: Release) -> Deployment:
+    """The release as its record has it, with nothing looked up elsewhere."""
+    limits = workspace.config(release.model).gates.golden
+    return Deployment(
+        model=release.model,
+        version=release.version,
+        digest=release.digest,
+        release=release.id,
+        image=release.tags.get("release.image", ""),
+        cases=release.json("validate/golden.json"),
+        tolerances=Tolerances(limits.rtol, limits.atol),
+    )
+
+
+def _image(workspace: Workspace, release: Release) -> str:
+    """Reference of the release's image by digest: it is in its registry, and signed as asked for.
+
+    The cluster pulls by this digest, so what is found here is what will run.
+    """
+    reference = release.tags.get("release.image", "")
+    if not reference:
+        raise UsageError(
+            f"image of release {release.id[:8]}",
+            expected="one that was built and pushed",
+            found="none",
+            next_step=f"{_command('build', release)} --push",
+        )
+    signing.Signing.from_environment(os.environ).verify(reference, release.id)
+    if shutil.which("docker"):
+        _check_image(reference, release)
+    else:
+        workspace.progress.step("no docker here: whether the registry has it, the cluster will say")
+    return reference
+
+
+def _check_image(reference: str, release: Release) -> None:
+    """The registry has the image, and it was built of the files that the gates judged."""
+    found = docker.labels(reference)
+    if found is None:
+        raise UsageError(
+            f"image {reference}",
+            expected="to be in its registry",
+            found="not there",
+            next_step=f"{_command('build', release)} --push",
+        )
+    if (digest := found.get(DIGEST_LABEL)) != release.digest:
+        raise RefusedError(
+            f"image {reference}",
+            expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
+            found=digest or "none",
+            next_step=f"somebody changed what the release names: {_command('build', release)} "
+            "--push",
+        )
+
+
+def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
+    """The context, checked, and the interpreter of its locked environment."""
+    context = workspace.home / "contexts" / release.id
+    build = _command("build", release)
+    if not context.is_dir():
+        raise UsageError(
+            f"context of release {release.id[:8]}", expected=str(context), next_step=build
+        )
+    if (found := model_digest(context)) != release.tags["release.context"]:
+        raise RefusedError(
+            f"context of release {release.id[:8]}",
+            expected=release.tags["release.context"],
+            found=found,
+            next_step=f"somebody changed it: make it anew with {build}",
+        )
+    python = environments.python_minor(context / "model")
+    return context, environments.install(context / "requirements.lock", python, workspace.home)
+
+
+def _command(station: str, release: Release) -> str:
+    return (
+        f"python scripts/{SCRIPTS[station]} --model-name {release.model} "
+        f"--model-version {release.version}"
+    )
+
+
+def _evidence(title: str, outcome: str, tables: Sequence[Table]) -> dict[str, str]:
+    """What the release keeps of a rollout: its tables as Markdown, nothing where there are none."""
+    if not tables:
+        return {}
+    return {"rollout.md": render(Report(title, outcome, tables=tables), "markdown")}

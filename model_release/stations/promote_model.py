@@ -1,0 +1,99 @@
+"""Promote: the champion alias moves, last of all, and only if it is where it was."""
+
+from model_release.errors import RefusedError
+from model_release.releases import Release, history, load
+from model_release.releases import ledger as ledgers
+from model_release.releases.history import CHAMPION, PREVIOUS
+from model_release.releases.ledger import Ledger
+from model_release.releases.moves import check_claims, fence, finish, repeat, settle
+from model_release.targets import Target
+
+__all__ = ["CHAMPION", "PREVIOUS", "promote", "rollback_command"]
+
+
+def promote(release: Release, target: Target) -> Release:
+    """Make the version that production serves the champion. Again is a no-op.
+
+    The ledger is read first: whatever is decided after that makes this promotion lose.
+
+    Raises:
+        UsageError: the release was not deployed to production.
+        RefusedError: production serves something else, another champion came meanwhile, or
+            somebody else's promotion won.
+        OutsideError: the alias does not read back as written.
+    """
+    release.require("validate", "build", "deploy-staging", "smoke", "approve", "deploy-production")
+    ledger = ledgers.read(release.registry, release.model)
+    check_production(release, target)
+    aliases = check_claims(release.registry, release.model)
+    ledger, aliases = _settled(ledger, release, aliases)
+    current = ledger.current()
+    found = aliases.get(CHAMPION, "")
+    fence(ledger, CHAMPION, found)
+    if current and current.release == release.id:
+        repeat(ledger, current)
+        return load(release.registry, release.id)
+    _check_first_reign(ledger, release)
+    compared = release.tags["release.champion"]
+    if found != compared and (current or found != release.version):
+        raise RefusedError(
+            f"champion of {release.model}",
+            expected=f"version {compared or 'none'}, which {release.version} was compared with",
+            found=f"version {found or 'none'}",
+            next_step="release again: the gates then compare with the champion of now",
+        )
+    ledger, entry = ledger.decide(
+        "promotion", CHAMPION, before=found, after=release.version, release=release.id
+    )
+    finish(ledger, entry, fresh=True)
+    return load(release.registry, release.id)
+
+
+def rollback_command(release: Release, target: Target) -> str:
+    """What undoes this promotion."""
+    return (
+        f"python scripts/rollback_model.py --model-name {release.model} --target {target.name} "
+        "--reason 'what is wrong'"
+    )
+
+
+def check_production(release: Release, target: Target) -> None:
+    """Raise RefusedError unless production serves this release."""
+    serving = [run for run in target.running("production") if run.replicas]
+    run = next((run for run in serving if run.model == release.model), None)
+    if run is None or (run.digest, run.release) != (release.digest, release.id):
+        raise RefusedError(
+            f"production of {release.model}",
+            expected=f"release {release.id[:8]}, {release.digest}, serving",
+            found=f"release {run.release[:8]}, {run.digest}" if run else "nothing",
+            next_step="python scripts/deploy_model.py --environment production "
+            f"--model-name {release.model} --model-version {release.version}",
+        )
+
+
+def _settled(
+    ledger: Ledger, release: Release, aliases: dict[str, str]
+) -> tuple[Ledger, dict[str, str]]:
+    """The ledger without a move under way: one that leaves this promotion a chance is finished."""
+    entry = ledger.under_way
+    if entry is None:
+        return ledger, aliases
+    hopeless = release.tags["release.champion"] != entry.after and entry.release != release.id
+    if entry.alias == CHAMPION and entry.kind == "promotion" and hopeless:
+        raise ledgers.overtaken(entry, release.model)
+    return settle(ledger), release.registry.aliases(release.model)
+
+
+def _check_first_reign(ledger: Ledger, release: Release) -> None:
+    """Refuse a release that was champion and is not: it lost that for a reason."""
+    reign = history.last_of_release(ledger.entries, release.id)
+    if reign:
+        told = release.tags.get("rolled_back.reason")
+        raise RefusedError(
+            f"release {release.id[:8]} of {release.model} {release.version}",
+            expected="one that was not champion yet",
+            found=f"champion until {release.tags.get('champion.until') or 'later'}"
+            + (f", rolled back: {told}" if told else ""),
+            next_step="validate it again, which begins a new release; or go back to it with "
+            f"rollback_model.py --release {release.id}",
+        )

@@ -1,0 +1,1 @@
+"""The Kubernetes target: environments are namespaces, called through kubectl."""

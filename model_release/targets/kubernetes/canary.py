@@ -1,0 +1,153 @@
+"""The canary's trial: start it beside the stable pods, measure both, and leave the decision."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import requests
+
+from model_release.config.kubernetes_settings import Canary
+from model_release.errors import OutsideError
+from model_release.report import Table
+from model_release.smoke import Identity, ask_identity
+from model_release.targets import Deployment, Progress, Verify
+from model_release.targets.kubernetes import analysis
+from model_release.targets.kubernetes.analysis import Decision, Limits
+from model_release.targets.kubernetes.rollout import Pod
+from model_release.targets.kubernetes.traffic import (
+    TICK_SECONDS,
+    Group,
+    Replay,
+    both_tracks,
+    pod_url,
+)
+
+LISTEN_SHARE = 0.1
+"""Of the configured time: how long callers alone are counted, to see whether they are enough."""
+
+SETTLE_SECONDS = 10.0
+"""How long a pod may refuse connections through the proxy after it has become ready."""
+
+SETTLE_POLL_SECONDS = 0.2
+CONFIDENCE = 0.95
+"""Of each of the bounds on which a canary is judged."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One canary beside one stable Deployment.
+
+    Args:
+        slug: the model's.
+        base: base URL of the API server's proxy for this namespace.
+        deployment: what the canary is of.
+        settings: the model's `kubernetes.canary`.
+        progress: told how it goes.
+        check: raises when this deploy may no longer change or rely on anything.
+    """
+
+    slug: str
+    base: str
+    deployment: Deployment
+    settings: Canary
+    progress: Progress
+    check: Callable[[], None]
+
+    def measure(self) -> Decision:
+        """Compare both for the configured time; a canary that is worse ends it at once.
+
+        Raises:
+            OutsideError: pods or API server did not answer: there is nothing to decide on.
+        """
+        seconds = self.settings.duration_seconds
+        self.progress(f"comparing both for {seconds:g} s")
+        begun = time.monotonic()
+        stable, new = Group(), Group()
+        with requests.Session() as session:
+            session.trust_env = False
+            replay = Replay(session, self.base, self.deployment.cases, self.deployment.tolerances)
+            faults = self._look(session, stable, new)
+            while True:
+                samples = replay.latencies(stable.sample, new.sample)
+                decision = analysis.decide(*samples, self._limits, faults)
+                passed = time.monotonic() - begun
+                if decision.verdict == "abort" or passed >= seconds:
+                    return decision
+                self.check()
+                if replay.a_second is None and passed >= seconds * LISTEN_SHARE:
+                    self._choose(replay, new.sample.requests / passed)
+                ends = time.monotonic() + TICK_SECONDS
+                replay.both(stable, new, ends)
+                time.sleep(max(0.0, ends - time.monotonic()))
+                faults = replay.differences + self._look(session, stable, new)
+
+    @property
+    def _limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            settings.min_requests,
+            settings.max_error_rate_increase,
+            settings.max_latency_ratio,
+            CONFIDENCE,
+        )
+
+    def _look(self, session: requests.Session, stable: Group, new: Group) -> list[str]:
+        """Read the counts of both versions; say what is wrong with the canary's pods themselves."""
+        old_pods, new_pods = both_tracks(session, self.base, self.slug)
+        stable.look(session, self.base, old_pods)
+        new.look(session, self.base, new_pods)
+        restarted = [pod for pod in new_pods if pod.restarts]
+        return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted]
+
+    def _choose(self, replay: Replay, callers: float) -> None:
+        """Judge by the callers' requests where the canary gets enough of them, else by replays."""
+        wanted = self.settings.load_per_second if self.deployment.cases else 0.0
+        replay.judged = callers < wanted
+        replay.a_second = math.ceil(wanted if replay.judged else min(1.0, wanted))
+        self.progress(
+            f"callers send the canary {callers:.0f} requests a second: "
+            + ("replaying golden requests to both" if replay.judged else "judged by these")
+        )
+
+
+def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
+    """Ask each pod who it is.
+
+    Raises:
+        OutsideError: one does not answer, or is another model, version, digest or release.
+    """
+    for pod in members:
+        found = _identity(pod_url(base, pod.name))
+        if different := wanted.differences(found):
+            raise OutsideError(
+                f"server of pod {pod.name}",
+                expected=found.differences(wanted),
+                found=different,
+                next_step="the image holds another release than it was deployed as: build it anew",
+            )
+
+
+def _identity(url: str) -> Identity:
+    """Who a server is; asked again while one that has just become ready is not reached yet."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return ask_identity(url)
+        except OutsideError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(SETTLE_POLL_SECONDS)
+
+
+def verify_pods(base: str, members: Sequence[Pod], verify: Verify) -> None:
+    """Run the smoke suite against each pod by itself."""
+    for pod in members:
+        verify(pod_url(base, pod.name))
+
+
+def comparison_table(decision: Decision) -> Table:
+    """The decision's figures, one a row."""
+    columns = ("measure", "stable", "canary", "difference", "allowed", "verdict")
+    rows = [(*analysis.figures(each), each.verdict) for each in decision.comparisons]
+    return Table(f"Canary: {decision.verdict}, {decision.reason}", columns, rows)

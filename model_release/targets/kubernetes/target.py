@@ -1,0 +1,231 @@
+"""The Kubernetes target: each environment is a namespace, and kubectl is all that is needed.
+
+Staging is rolled over and then verified. In production a canary serves beside the stable pods until
+a decision is measured; then the stable Deployment is rolled over and watched. What was last good is
+kept in a ConfigMap beside the model, and is what every failure puts back.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from model_release.config.kubernetes_settings import Kubernetes
+from model_release.errors import UsageError
+from model_release.identity import slug
+from model_release.report import Table
+from model_release.targets import Deployment, Progress, Running, Verify
+from model_release.targets.kubernetes import manifests
+from model_release.targets.kubernetes.kubectl import Kubectl
+from model_release.targets.kubernetes.lease import hold
+from model_release.targets.kubernetes.manifests import Workload
+from model_release.targets.kubernetes.rollout import CANARY, STABLE, look, read_state
+from model_release.targets.kubernetes.slot import Good, Site
+from model_release.targets.kubernetes.upgrade import Attempt
+
+ENVIRONMENTS = ("staging", "production")
+
+
+@dataclass(frozen=True)
+class KubernetesTarget:
+    """Model servers in a cluster.
+
+    Args:
+        k8s: folder of the manifests; its environments' namespaces are where models go.
+        settings: a model's `kubernetes` section, by its name.
+        context: of the kubeconfig; the current one if empty.
+        lease_seconds: how long to wait for another deploy of the same model.
+    """
+
+    k8s: Path
+    settings: Callable[[str], Kubernetes]
+    context: str = ""
+    lease_seconds: float = 30.0
+    name: str = "kubernetes"
+    protected: bool = True
+    runs_images: bool = True
+
+    def deploy(
+        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+    ) -> Running:
+        """Make `deployment` what serves its model in `environment`; see `targets.Target`.
+
+        Raises:
+            UsageError: no such environment or context, or an image without a digest.
+            OutsideError: the cluster is not reached, or permissions are missing. Nothing changed.
+            DetailedError: the deploy failed and was undone.
+        """
+        site = self.site(environment, deployment.model)
+        settings = self.settings(deployment.model)
+        manifest = site.manifest(_workload(deployment, settings))
+        self.check_context(environment)
+        # The cluster has admitted a proven release before: it goes back without being asked again.
+        changes, added = _preflight(site, None if deployment.proven else manifest)
+        what = f"deploying {deployment.model} to {environment}"
+        measured: Sequence[Table] = ()
+        with hold(site.kubectl, site.slug, what, self.lease_seconds, progress) as lease:
+            good = site.good()
+            wanted = Good(manifest, deployment.identity)
+            if not added and self._is_so(site, wanted, good, changes):
+                progress(f"{environment} already serves {deployment.identity}")
+            else:
+                if changes is not None:
+                    progress(f"changes: {summary(changes)}")
+                if added:
+                    progress(f"taking away what was added by hand: {'; '.join(added)}")
+                    site.take_over()
+                with site.kubectl.proxy(site.slug) as base:
+                    attempt = Attempt(
+                        site, deployment, settings, manifest, good, lease, progress, verify, base
+                    )
+                    attempt.run()
+                    measured = attempt.tables
+        (running,) = (run for run in self.running(environment) if run.model == deployment.model)
+        return replace(running, measured=measured)
+
+    def manifest(self, environment: str, deployment: Deployment) -> str:
+        """What a deploy applies, rendered here: no cluster is asked."""
+        workload = _workload(deployment, self.settings(deployment.model))
+        return self.site(environment, deployment.model).manifest(workload)
+
+    def diff(self, environment: str, deployment: Deployment) -> tuple[str, list[str]]:
+        """What a deploy would change, as a unified diff; the API server has admitted it all.
+
+        And what it would take away because somebody added it by hand, in words.
+        """
+        self.check_context(environment)
+        site = self.site(environment, deployment.model)
+        workload = _workload(deployment, self.settings(deployment.model))
+        changes, added = _preflight(site, site.manifest(workload))
+        return changes or "", added
+
+    def running(self, environment: str | None = None) -> list[Running]:
+        """What is deployed in one environment, or in all, sorted by environment and model."""
+        found = []
+        for name in ENVIRONMENTS if environment is None else (environment,):
+            kubectl = self._kubectl(name)
+            selector = f"--selector={manifests.COMPONENT},{manifests.TRACK}={STABLE}"
+            for each in kubectl.json("get", "deployments", selector)["items"]:
+                identity = manifests.identity(each["metadata"].get("annotations", {}))
+                if identity:
+                    host = self.settings(identity.model).host if name == "production" else None
+                    found.append(_running(name, each, host))
+        return sorted(found, key=lambda run: (run.environment, run.model))
+
+    @contextmanager
+    def reach(self, environment: str, model: str) -> Iterator[str]:
+        """A local address of the model's Service, through the API server's proxy."""
+        with self._kubectl(environment).proxy(slug(model)) as base:
+            yield f"{base}/services/{slug(model)}:http/proxy"
+
+    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+        """Delete what is deployed there, and say what it was.
+
+        Raises:
+            UsageError: no environment is named: nobody ends production by leaving out a word.
+        """
+        if environment is None:
+            raise UsageError(
+                "ending what runs in a cluster",
+                expected="an environment to be named",
+                found="none",
+                next_step="kubectl delete deployment in the namespace, if that is meant",
+            )
+        ended = [run for run in self.running(environment) if model in (None, run.model)]
+        for run in ended:
+            self.site(run.environment, run.model).remove()
+        return ended
+
+    def site(self, environment: str, model: str) -> Site:
+        """Where a model is in an environment.
+
+        Raises:
+            UsageError: no such environment.
+        """
+        return Site(self._kubectl(environment), self.k8s, environment, model)
+
+    def check_context(self, environment: str) -> None:
+        """Production is never deployed to by a context that happens to be the current one.
+
+        Raises:
+            UsageError: none was named and the kubeconfig has several.
+        """
+        if environment != "production" or self.context:
+            return
+        known = self._kubectl(environment).run("config", "get-contexts", "--output=name").split()
+        if len(known) > 1:
+            raise UsageError(
+                "context of production",
+                expected=f"to be named: {' or '.join(known)}",
+                found="none named, several in the kubeconfig",
+                next_step="give --context or KUBE_CONTEXT",
+            )
+
+    def _is_so(self, site: Site, wanted: Good, good: Good | None, changes: str | None) -> bool:
+        """Whether that is what was last good, nobody changed it, and it serves, alone."""
+        if good != wanted or (site.kubectl.diff(wanted.manifest) if changes is None else changes):
+            return False
+        found = look(site.kubectl, site.slug).deployments
+        stable = found.get(STABLE)
+        return bool(stable and stable.complete and CANARY not in found)
+
+    def _kubectl(self, environment: str) -> Kubectl:
+        if environment not in ENVIRONMENTS:
+            raise UsageError(
+                f"environment {environment!r}",
+                expected=" or ".join(ENVIRONMENTS),
+                next_step="choose one of these",
+            )
+        return Kubectl(manifests.namespace(self.k8s, environment), self.context)
+
+
+def _preflight(site: Site, manifest: str | None) -> tuple[str | None, list[str]]:
+    """What applying these manifests would change, once it is known that this deployer may.
+
+    And what was added by hand, in words, which applying them would leave there.
+    All at once, as each is a kubectl of its own; what is told first is what is asked first.
+    Without manifests nothing is compared.
+    """
+    with ThreadPoolExecutor() as pool:
+        allowed = pool.submit(site.check_permissions)
+        owned = pool.submit(site.check_owner)
+        changes = pool.submit(site.kubectl.diff, manifest) if manifest else None
+        allowed.result()
+        added = owned.result()
+        return changes.result() if changes else None, added
+
+
+def summary(diff: str) -> str:
+    """How many lines of which objects a unified diff changes; "none" for an empty one."""
+    counts: dict[str, int] = {}
+    name = ""
+    for line in diff.splitlines():
+        if line.startswith("diff "):
+            *_, kind, _, object_name = line.rpartition("/")[2].split(".")
+            name = f"{kind} {object_name}"
+        elif line[:1] in "+-" and line[:3] not in ("+++", "---"):
+            counts[name] = counts.get(name, 0) + 1
+    told = (f"{name} ({count} line{'s'[: count > 1]})" for name, count in counts.items())
+    return ", ".join(told) or "none"
+
+
+def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
+    return Workload(deployment.identity, deployment.image, settings)
+
+
+def _running(environment: str, deployment: Any, host: str | None) -> Running:
+    """What a Deployment runs; its address is public where the model has a host."""
+    found, metadata = read_state(deployment), deployment["metadata"]
+    return Running(
+        environment=environment,
+        model=found.identity.model,
+        version=found.identity.version,
+        digest=found.identity.digest,
+        release=found.identity.release,
+        url=f"https://{host}" if host else f"http://{metadata['name']}.{metadata['namespace']}.svc",
+        replicas=found.available,
+        since=datetime.fromisoformat(found.since),
+    )

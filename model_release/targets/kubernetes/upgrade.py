@@ -1,0 +1,211 @@
+"""One attempt to deploy a release at a site: canary, rollout, bake; or everything as before."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from model_release.config.kubernetes_settings import Kubernetes
+from model_release.errors import OutsideError, RefusedError, ReleaseError
+from model_release.report import DetailedError, Table
+from model_release.targets import Deployment, Progress, Verify
+from model_release.targets.kubernetes import analysis
+from model_release.targets.kubernetes.canary import Trial, check_pods, comparison_table, verify_pods
+from model_release.targets.kubernetes.diagnostics import causes, diagnose
+from model_release.targets.kubernetes.kubectl import Kubectl
+from model_release.targets.kubernetes.lease import Lease
+from model_release.targets.kubernetes.manifests import SPARE_SECONDS, Workload
+from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, follow, look, until_gone
+from model_release.targets.kubernetes.slot import Good, Site, minimum
+
+PATIENCE_SECONDS = 120.0
+"""How long an API server that is away is waited for, to put things back as they were."""
+
+PUT_BACK_SECONDS = 300.0
+WATCH_SECONDS = 1.0
+
+
+@dataclass
+class Attempt:
+    """A deploy under way. It holds the lease.
+
+    Args:
+        site: where.
+        deployment: what.
+        settings: the model's `kubernetes` section.
+        manifest: the release's manifests.
+        good: what was last good here, or None.
+        lease: asked before every change.
+        progress: told how it goes.
+        verify: the smoke suite.
+        base: base URL of the API server's proxy for this namespace.
+    """
+
+    site: Site
+    deployment: Deployment
+    settings: Kubernetes
+    manifest: str
+    good: Good | None
+    lease: Lease
+    progress: Progress
+    verify: Verify
+    base: str
+    tables: list[Table] = field(default_factory=list)
+    began: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+
+    def run(self) -> None:
+        """Deploy; on any failure put back what was, and say so.
+
+        Raises:
+            DetailedError: it failed; where production is as before, that was seen and is said.
+        """
+        try:
+            if self.site.environment == "production" and not self.deployment.proven:
+                self._try_canary()
+            self._roll()
+        except ReleaseError as error:
+            raise self._failed(error) from error
+        except BaseException:  # Ctrl-C too leaves things as they were
+            self._put_back(self.site.kubectl.patient(PATIENCE_SECONDS))
+            raise
+
+    def _try_canary(self) -> None:
+        """Let the new version serve a share of the callers, and decide by what is measured."""
+        stable = self.site.state()
+        if self.good is None or stable is None:
+            self.progress("first deployment here: nothing to compare a canary with")
+            return
+        if self.good.identity == self.deployment.identity:
+            self.progress("this is what was last good here: it is put back without a canary")
+            return
+        if stable.identity == self.deployment.identity:
+            self.progress("the canary has passed before; going on with the rollout")
+            return
+        self._start_canary(stable.wanted)
+        trial = Trial(
+            self.site.slug,
+            self.base,
+            self.deployment,
+            self.settings.canary,
+            self.progress,
+            self.lease.check,
+        )
+        decision = trial.measure()
+        self.tables.append(comparison_table(decision))
+        self.progress(f"canary: {decision.verdict}: {decision.reason}")
+        goes = self.settings.canary.when_inconclusive == "go"
+        if decision.verdict == "promote" or (decision.verdict == "inconclusive" and goes):
+            return
+        raise RefusedError(
+            f"canary of {self.deployment.identity}: {decision.verdict}",
+            expected="not worse than the stable version",
+            found=decision.reason,
+            next_step="correct the model and release it as a new version"
+            if decision.verdict == "abort"
+            else "send more traffic, or raise duration_seconds or load_per_second under "
+            "kubernetes.canary; when_inconclusive: go would go on",
+        )
+
+    def _start_canary(self, stable_replicas: int) -> None:
+        replicas = analysis.replicas(self.settings.canary.share, stable_replicas)
+        workload = Workload(self.deployment.identity, self.deployment.image, self.settings)
+        self.progress(f"canary: {replicas} beside {stable_replicas} stable pods")
+        self.lease.check()
+        self.site.kubectl.apply(self.site.manifest(workload, replicas))
+        members = self._follow(CANARY)
+        check_pods(self.base, members, self.deployment.identity)
+        verify_pods(self.base, members, self.verify)
+
+    def _roll(self) -> None:
+        """Roll the stable Deployment over, verify, watch; then this is what is good."""
+        site = self.site
+        self.lease.check()
+        site.kubectl.apply(self.manifest)
+        least = minimum(self.manifest)
+        found = site.state()
+        if self.good is None and found and found.wanted < least:
+            site.kubectl.run("scale", "deployment", site.slug, f"--replicas={least}")
+        members = self._follow(STABLE)
+        check_pods(self.base, members, self.deployment.identity)
+        self.progress(f"{len(members)} pods answer as {self.deployment.identity}; smoke suite")
+        self.verify(f"{self.base}/services/{site.slug}:http/proxy")
+        watched = site.environment == "production" and self.good is not None
+        if watched and not self.deployment.proven:
+            self._bake()
+        self.lease.check()
+        site.commit(Good(self.manifest, self.deployment.identity))
+        site.remove_canary()
+        if self.good:
+            site.remove_others(self.good.manifest, self.manifest)
+
+    def _bake(self) -> None:
+        """Watch the new pods for a while: one that restarts or is not ready ends the deploy."""
+        seconds = self.settings.canary.bake_seconds
+        self.progress(f"watching the new pods for {seconds:g} s")
+        deadline = time.monotonic() + seconds
+        begun = {pod.uid: pod.restarts for pod in self._stable_pods()}
+        while time.monotonic() < deadline:
+            self.lease.check()
+            time.sleep(min(WATCH_SECONDS, max(0.0, deadline - time.monotonic())))
+            for pod in self._stable_pods():
+                if pod.trouble or pod.restarts > begun.get(pod.uid, 0):
+                    raise OutsideError(
+                        f"pod {pod.name} during the bake time",
+                        expected=f"no restart in {seconds:g} s",
+                        found=pod.trouble or f"{pod.restarts} restarts",
+                        next_step="read its last log lines in the report",
+                    )
+
+    def _stable_pods(self) -> Sequence[Pod]:
+        return look(self.site.kubectl, self.site.slug).pods[STABLE]
+
+    def _follow(self, track: str) -> list[Pod]:
+        seconds = self.settings.start_seconds + SPARE_SECONDS
+        return follow(self.site.kubectl, self.site.slug, track, seconds, self.progress)
+
+    def _failed(self, error: ReleaseError) -> DetailedError:
+        """The error to raise: its cause, what was put back, and tables for an operator."""
+        patient = self.site.kubectl.patient(PATIENCE_SECONDS)
+        seen = causes(patient, self.site.slug)
+        tables = [*self.tables, *diagnose(patient, self.site.slug, self.began)]
+        known = [cause for cause in seen if cause not in error.found]
+        try:
+            state = "nothing was put back" if self.lease.lost else self._put_back(patient)
+        except ReleaseError as failure:
+            state = f"{self.site.environment} is NOT as before: {failure}"
+        detailed = DetailedError(
+            error.what,
+            expected=error.expected,
+            found="; ".join(filter(None, (error.found, *known[:1]))),
+            next_step=f"{error.next_step}; {state}",
+        )
+        detailed.tables = tables
+        return detailed
+
+    def _put_back(self, kubectl: Kubectl) -> str:
+        """Remove the canary, apply what was good, and look whether it serves.
+
+        Returns:
+            What is so now, in words.
+
+        Raises:
+            ReleaseError: it is not as before.
+        """
+        self.lease.check(PATIENCE_SECONDS)
+        site = Site(kubectl, self.site.k8s, self.site.environment, self.site.model)
+        environment, good = site.environment, self.good
+        if good is None:
+            site.remove()
+            for track in (STABLE, CANARY):
+                until_gone(kubectl, site.slug, track, PUT_BACK_SECONDS)
+            return f"{environment} is as before: nothing serves {site.model} there"
+        site.remove_canary()
+        found = site.state()
+        if found is None or found.identity != good.identity or not found.complete:
+            self.progress(f"putting back {good.identity}")
+            kubectl.apply(good.manifest)
+            site.remove_others(self.manifest, good.manifest)
+        members = follow(kubectl, site.slug, STABLE, PUT_BACK_SECONDS, self.progress)
+        until_gone(kubectl, site.slug, CANARY, PUT_BACK_SECONDS)
+        check_pods(self.base, members, good.identity)
+        return f"{environment} is as before: {len(members)} pods answer as {good.identity}"

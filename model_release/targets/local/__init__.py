@@ -1,0 +1,1 @@
+"""The local target: environments are ports of this machine, servers are processes."""

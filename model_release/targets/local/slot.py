@@ -1,0 +1,269 @@
+"""A slot: where the servers of one model in one environment live, as files and processes.
+
+<slot>/deploy.lock        held by the deploy that is under way
+<slot>/current            name of the server that is meant to serve; replacing it is the commit
+<slot>/servers/<name>/    one server process; `server_process` says what lies there
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from model_release import ROOT
+from model_release.errors import OutsideError, UsageError
+from model_release.processes import sandbox
+from model_release.processes.environments import without_secrets
+from model_release.processes.locks import is_held
+from model_release.smoke import Identity
+from model_release.targets import Deployment
+
+SERVER_PROCESS = ROOT / "model_release/targets/local/server_process"
+POLL_SECONDS = 0.03
+LAUNCH_SECONDS = 60.0
+CONTROL_SECONDS = 10.0
+KILL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class State:
+    """What a server last wrote about itself; it may have died since."""
+
+    pid: int
+    phase: str
+    identity: Identity
+    probe_port: int | None
+    public_port: int | None
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server process, living or dead, seen through its folder."""
+
+    folder: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process, or one that it forked, lives."""
+        return is_held(self.folder / "lock")
+
+    @property
+    def log(self) -> Path:
+        """What it and its model printed."""
+        return self.folder / "log"
+
+    def state(self) -> State | None:
+        """What it last wrote; None before that."""
+        try:
+            told = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return State(
+            pid=told["pid"],
+            phase=told["phase"],
+            identity=Identity(told["model"], told["version"], told["digest"], told["release"]),
+            probe_port=told.get("probe_port"),
+            public_port=told.get("public_port"),
+            since=datetime.fromisoformat(told["since"]),
+        )
+
+    def wait_until_ready(self, seconds: float) -> State:
+        """Wait until the model is loaded and answers at the probe port.
+
+        Raises:
+            OutsideError: the server stopped, or is not ready after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            alive = self.alive
+            state = self.state()
+            if not alive:
+                raise self._problem("a server that loads its model", self.last_words())
+            if state and state.phase == "ready":
+                return state
+            if time.monotonic() >= deadline:
+                raise self._problem(f"a loaded model within {seconds:g} s", "still loading")
+            time.sleep(POLL_SECONDS)
+
+    def give(self) -> socket.socket | None:
+        """The public listening socket, shared with this server; None when it hangs or drains."""
+        try:
+            reply, received = self._ask(b"give", [])
+        except (TimeoutError, ConnectionError):
+            return None
+        return socket.socket(fileno=received[0]) if reply == b"given" and received else None
+
+    def take(self, listener: socket.socket) -> None:
+        """Make the server accept on the public socket, besides whoever else does.
+
+        Raises:
+            OutsideError: it does not.
+        """
+        try:
+            reply, _ = self._ask(b"take", [listener.fileno()])
+        except OSError as error:
+            reply = str(error).encode()
+        if reply != b"taken":
+            found = reply.decode(errors="replace") or self.last_words()
+            raise self._problem("the server to accept on the public port", found)
+
+    def end(self, seconds: float) -> None:
+        """Drain it; after `seconds` end it by force. Return when its process is gone."""
+        deadline = time.monotonic() + seconds
+        told = False
+        while self.alive and time.monotonic() < deadline:
+            if state := self.state():
+                try:
+                    os.kill(state.pid, 0 if told else signal.SIGTERM)
+                except ProcessLookupError:  # only what it forked lives on
+                    break
+                told = True
+            time.sleep(POLL_SECONDS)
+        self._kill()
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            return "no log"
+        return lines[-1][-400:] if lines else "nothing in its log"
+
+    def _kill(self) -> None:
+        deadline = time.monotonic() + KILL_SECONDS
+        while self.alive:  # so its process group exists, and the number is no other's
+            if time.monotonic() >= deadline:
+                raise self._problem(
+                    "its processes to end when they are killed", "one that lives on"
+                )
+            if state := self.state():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(state.pid, signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+
+    def _ask(self, command: bytes, descriptors: list[int]) -> tuple[bytes, list[int]]:
+        # The path of a Unix socket may have 100 characters: come by a short link.
+        with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as caller:
+            link = Path(short, "s")
+            link.symlink_to(self.folder.resolve())
+            caller.settimeout(CONTROL_SECONDS)
+            caller.connect(str(link / "control"))
+            socket.send_fds(caller, [command], descriptors)
+            reply, received, _, _ = socket.recv_fds(caller, 500, 1)
+        return reply, received
+
+    def _problem(self, expected: str, found: str) -> OutsideError:
+        state = self.state()
+        what = f"server of {state.identity}" if state else f"server {self.folder.name}"
+        return OutsideError(what, expected=expected, found=found, next_step=f"read {self.log}")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The servers of one model in one environment."""
+
+    folder: Path
+
+    @property
+    def deploy_lock(self) -> Path:
+        """Whoever changes the slot holds this."""
+        return self.folder / "deploy.lock"
+
+    def current(self) -> Server | None:
+        """The server that is meant to serve; it may have died."""
+        try:
+            name = (self.folder / "current").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return Server(self.folder / "servers" / name)
+
+    def servers(self) -> list[Server]:
+        """All servers, living and dead, oldest first."""
+        return [Server(each) for each in sorted((self.folder / "servers").glob("*"))]
+
+    def incumbent(self) -> Server | None:
+        """Who serves callers now: `current`, or else what a deploy that was killed left serving."""
+        current = self.current()
+        if current and current.alive:
+            return current
+        for server in self.servers():
+            state = server.state()
+            if state and state.phase == "serving" and server.alive:
+                return server
+        return None
+
+    def appoint(self, server: Server) -> None:
+        """Make `server` the current one: from here on it is the others that are left over."""
+        unfinished = self.folder / "current.tmp"
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(server.folder.name)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.folder / "current")
+
+    def dismiss(self) -> None:
+        """Name no server as current."""
+        (self.folder / "current").unlink(missing_ok=True)
+
+    def start(self, deployment: Deployment) -> Server:
+        """Start a server of `deployment`; it loads, and waits for the public socket.
+
+        Its lock is locked here and inherited, so that there is no moment at which it lives unseen.
+        Of this process's environment it sees what model code may see, and the server's settings.
+
+        Raises:
+            UsageError: a deployment without context and interpreter, which is one of an image.
+            OutsideError: the interpreter cannot be started.
+        """
+        if deployment.context is None or deployment.python is None:
+            raise UsageError(
+                f"deployment of {deployment.identity}",
+                expected="a build context and an interpreter",
+                found="an image" if deployment.image else "neither",
+                next_step="deploy it to a target that runs images",
+            )
+        folder = self.folder / "servers" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+        folder.mkdir(parents=True, mode=0o700)
+        # -B: compiled files would change the context, whose digest is checked.
+        settings = {key: os.environ[key] for key in os.environ if key.startswith("SERVING_")}
+        command = [str(deployment.python), "-I", "-B", sandbox.__file__, str(SERVER_PROCESS)]
+        command += ["--context", str(deployment.context.resolve())]
+        command += ["--slot", str(self.folder.resolve())]
+        with (folder / "lock").open("wb") as lock, (folder / "log").open("ab") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                subprocess.run(
+                    [*command, "--lock", str(lock.fileno())],
+                    cwd=folder,
+                    env=without_secrets(folder) | settings,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[lock.fileno()],
+                    timeout=LAUNCH_SECONDS,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise OutsideError(
+                    f"interpreter {deployment.python}",
+                    expected="the Python of the release's environment",
+                    found=str(error),
+                    next_step="run build_image.py again, which makes the environment",
+                ) from error
+        return Server(folder)
+
+    def prune(self) -> None:
+        """Remove what dead servers left, but for the newest of them: its log may be wanted."""
+        dead = [server for server in self.servers() if not server.alive]
+        for server in dead[:-1]:
+            shutil.rmtree(server.folder, ignore_errors=True)

@@ -1,0 +1,233 @@
+"""The local target: each environment is a port of this machine, each server a process.
+
+A hand-over never leaves the port without somebody who accepts: the new server loads the model and
+is verified on a private port, then it accepts on the same listening socket as the old one, then it
+becomes `current`, then the old one drains. Whoever is killed, at any of these moments, the other
+serves; what is left over ends itself (`server_process`) or is ended by the next deploy.
+"""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_release.errors import OutsideError, UsageError
+from model_release.identity import slug
+from model_release.processes.locks import file_lock
+from model_release.smoke import Identity, ask_identity
+from model_release.targets import Deployment, Progress, Running, Verify
+from model_release.targets.local.port import HOST, bind
+from model_release.targets.local.slot import Server, Slot
+
+DRAIN_SECONDS = 70.0
+"""A little more than the longest request that a server answers."""
+
+ANSWER_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """Model servers on this machine.
+
+    Args:
+        home: the state folder; everything lies in its `local/`.
+        ports: the port of each environment, {"staging": 8181, "production": 8180}; 0 for any.
+        start_seconds: how long a server may load its model.
+        lock_seconds: how long to wait for another deploy of the same model.
+    """
+
+    home: Path
+    ports: Mapping[str, int]
+    start_seconds: float = 300.0
+    lock_seconds: float = 10.0
+    name: str = "local"
+    protected: bool = False
+    runs_images: bool = False
+
+    def deploy(
+        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+    ) -> Running:
+        """Make `deployment` what serves its model in `environment`; see `targets.Target`.
+
+        Raises:
+            UsageError: no such environment, or a context of another release.
+            OutsideError: the port is taken, the server does not start, another deploy is under way.
+            ReleaseError: whatever `verify` raises. The old server serves on.
+        """
+        port = self._port(environment)
+        slot = self._slot(environment, deployment.model)
+        with self._changing(slot, environment, deployment.model):
+            current = slot.current()
+            if current and self._serves(current, deployment.identity, port):
+                progress(f"{environment} already serves {deployment.identity}")
+            else:
+                current = self._replace(slot, port, environment, deployment, progress, verify)
+            slot.prune()
+            return _running(environment, current)
+
+    def manifest(self, environment: str, deployment: Deployment) -> str:  # noqa: ARG002
+        """Nothing: a process has no manifest."""
+        return ""
+
+    def running(self, environment: str | None = None) -> list[Running]:
+        """What is deployed in one environment, or in all, sorted by environment and model."""
+        return [
+            _running(name, server)
+            for name, slot in self._slots(environment, None)
+            if (server := slot.incumbent() or slot.current())
+        ]
+
+    @contextmanager
+    def reach(self, environment: str, model: str) -> Iterator[str]:
+        """The address of what serves `model` in `environment`, which is this machine's own.
+
+        Raises:
+            UsageError: nothing of the model is deployed there.
+        """
+        for running in self.running(environment):
+            if running.model == model:
+                yield running.url
+                return
+        raise UsageError(
+            f"{model} in {environment}",
+            expected="a deployed release",
+            found="none",
+            next_step=f"python scripts/deploy_model.py --environment {environment} "
+            f"--model-name {model}",
+        )
+
+    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+        """Drain and end the servers, and forget what is deployed; say what it was."""
+        stopped = []
+        for name, slot in list(self._slots(environment, model)):
+            with self._changing(slot, name, model or slot.folder.name):
+                server = slot.incumbent() or slot.current()
+                if server:
+                    stopped.append(_running(name, server))
+                for each in slot.servers():
+                    each.end(DRAIN_SECONDS)
+                slot.dismiss()
+        return stopped
+
+    def _replace(
+        self,
+        slot: Slot,
+        port: int,
+        environment: str,
+        deployment: Deployment,
+        progress: Progress,
+        verify: Verify,
+    ) -> Server:
+        incumbent = slot.incumbent()
+        self._end_others(slot, keep=[incumbent])
+        with self._listener(incumbent, port, environment) as listener:
+            progress(f"starting {deployment.identity}")
+            server = slot.start(deployment)
+            try:
+                state = server.wait_until_ready(self.start_seconds)
+                address = f"http://{HOST}:{state.probe_port}"
+                _require(deployment.identity, address)
+                progress(f"verifying it at {address}, which no caller knows")
+                verify(address)
+                server.take(listener)
+                slot.appoint(server)
+            except BaseException:  # also Ctrl-C: the old server goes on alone
+                server.end(DRAIN_SECONDS)
+                raise
+        if incumbent:
+            progress("draining the server before it")
+        self._end_others(slot, keep=[server])
+        _require(deployment.identity, _running(environment, server).url)
+        return server
+
+    @contextmanager
+    def _listener(
+        self, incumbent: Server | None, port: int, environment: str
+    ) -> Iterator[socket.socket]:
+        """The public socket: the incumbent's own, or a new one where it has none to give."""
+        state = incumbent.state() if incumbent else None
+        listener = None
+        if incumbent and state and port in (0, state.public_port):
+            listener = incumbent.give()
+            if listener is None:  # it hangs or is draining: nobody is served by waiting for it
+                incumbent.end(ANSWER_SECONDS)
+        if listener is None:
+            number = port or (state and state.public_port) or 0
+            listener = bind(number, f"choose another with {environment.upper()}_PORT")
+        with listener:
+            yield listener
+
+    def _serves(self, server: Server, identity: Identity, port: int) -> bool:
+        state = server.state()
+        if not server.alive or not state or state.phase != "serving":
+            return False
+        if state.identity != identity or port not in (0, state.public_port):
+            return False
+        try:
+            return ask_identity(_url(state.public_port), ANSWER_SECONDS) == identity
+        except OutsideError:
+            return False
+
+    def _end_others(self, slot: Slot, keep: list[Server | None]) -> None:
+        for server in slot.servers():
+            if server not in keep:
+                server.end(DRAIN_SECONDS)
+
+    @contextmanager
+    def _changing(self, slot: Slot, environment: str, model: str) -> Iterator[None]:
+        what = f"what serves {model} in {environment}"
+        with file_lock(slot.deploy_lock, what, self.lock_seconds):
+            yield
+
+    def _port(self, environment: str) -> int:
+        if environment not in self.ports:
+            raise UsageError(
+                f"environment {environment!r}",
+                expected=" or ".join(self.ports),
+                next_step="choose one of these",
+            )
+        return self.ports[environment]
+
+    def _slot(self, environment: str, model: str) -> Slot:
+        return Slot(self.home / "local" / environment / slug(model))
+
+    def _slots(self, environment: str | None, model: str | None) -> Iterator[tuple[str, Slot]]:
+        for folder in sorted((self.home / "local").glob("*/*")):
+            name = folder.parent.name
+            if environment in (None, name) and (model is None or folder.name == slug(model)):
+                yield name, Slot(folder)
+
+
+def _require(identity: Identity, url: str) -> None:
+    found = ask_identity(url, ANSWER_SECONDS)
+    if found != identity:
+        raise OutsideError(
+            f"server at {url}",
+            expected=str(identity),
+            found=identity.differences(found),
+            next_step="deploy again; if it stays, compare the context's release.json",
+        )
+
+
+def _url(port: int | None) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def _running(environment: str, server: Server) -> Running:
+    """What `server` last said about itself, and whether it serves."""
+    state = server.state()
+    if state is None:
+        raise OutsideError(
+            f"state of server {server.folder}", expected="what it wrote", found="nothing"
+        )
+    return Running(
+        environment=environment,
+        model=state.identity.model,
+        version=state.identity.version,
+        digest=state.identity.digest,
+        release=state.identity.release,
+        url=_url(state.public_port),
+        replicas=1 if server.alive and state.phase == "serving" else 0,
+        since=state.since,
+    )
