@@ -24,8 +24,8 @@ from pathlib import Path
 from model_release import ROOT
 from model_release.config.kubernetes_settings import Amounts, Kubernetes, Resources
 from model_release.errors import OutsideError
-from model_release.identity import slug
-from model_release.smoke import Identity, ask_identity
+from model_release.identity import Identity, slug
+from model_release.smoke import ask_identity
 from model_release.targets import Deployment
 from model_release.targets.kubernetes.kubectl import FIELD_MANAGER
 from model_release.targets.kubernetes.manifests import PREPARATION, Workload, namespace, overlay

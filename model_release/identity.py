@@ -1,7 +1,12 @@
-"""The name of a registered model where only a DNS label will do: one for all that need it."""
+"""Who a model is: its identity as a release, and its name where only a DNS label will do."""
 
 import hashlib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PREFIX = "model-release/"
+"""Before the fields' names where others have names too: annotations, and the labels of an image."""
 
 READABLE = 40
 """Longest readable part. A DNS label has 63; `-canary` and the suffixes of pods need the rest."""
@@ -9,6 +14,46 @@ READABLE = 40
 PLAIN = re.compile(rf"[a-z]([a-z0-9-]{{0,{READABLE - 2}}}[a-z0-9])?")
 TAKEN = re.compile(r"-canary$|-[0-9a-f]{8}$")
 """Endings that other names get: a canary's Deployment, and the names with a hash."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a release is, and what a server of it says that it serves.
+
+    `serving` and the local server's process have its fields once more, as they import none of this.
+
+    Args:
+        model: name of the registered model.
+        version: number of the model version.
+        digest: model digest, `sha256:…`.
+        release: id of the release.
+    """
+
+    model: str
+    version: str
+    digest: str
+    release: str
+
+    @classmethod
+    def read(cls, fields: Mapping[str, object], prefix: str = "") -> "Identity":
+        """Read it from what `fields` wrote, whatever else is there.
+
+        Raises:
+            KeyError: one of the four is missing: such a one is nobody.
+        """
+        return cls(**{name: str(fields[prefix + name]) for name in cls.__annotations__})
+
+    def fields(self, prefix: str = "") -> dict[str, str]:
+        """The four fields by name, as every file, annotation and label has them."""
+        return {prefix + name: value for name, value in vars(self).items()}
+
+    def differences(self, found: "Identity") -> str:
+        """What `found` says otherwise, in full; empty where it is the same."""
+        pairs = vars(found).items()
+        return "; ".join(f"{key} {value}" for key, value in pairs if getattr(self, key) != value)
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.version} ({self.digest[:19]}…, release {self.release[:8]})"
 
 
 def slug(model: str) -> str:

@@ -11,28 +11,11 @@ import requests
 
 from model_release.answers import Tolerances, first_difference, single_row, without_columns
 from model_release.errors import OutsideError, UsageError
+from model_release.identity import Identity
 
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 """How long a refused connection is tried again: a new Service refuses for up to a second."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a server says that it serves, at `GET /model`."""
-
-    model: str
-    version: str
-    digest: str
-    release: str
-
-    def differences(self, found: "Identity") -> str:
-        """What `found` says otherwise, in full; empty where it is the same."""
-        pairs = vars(found).items()
-        return "; ".join(f"{key} {value}" for key, value in pairs if getattr(self, key) != value)
-
-    def __str__(self) -> str:
-        return f"{self.model} {self.version} ({self.digest[:19]}…, release {self.release[:8]})"
 
 
 @dataclass(frozen=True)
@@ -163,9 +146,7 @@ def _read_identity(answer: requests.Response) -> Identity:
     if answer.status_code != 200:
         raise ValueError(f"status {answer.status_code}")
     told = answer.json()
-    return Identity(
-        *(str(told[name]) for name in ("name", "version", "digest", "release")),
-    )
+    return Identity.read(told | {"model": told["name"]})
 
 
 def _golden(session: requests.Session, url: str, case: Case, tolerances: Tolerances) -> Check:

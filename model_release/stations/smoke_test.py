@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from model_release.answers import Tolerances
 from model_release.errors import RefusedError
+from model_release.identity import Identity
 from model_release.releases import Release
-from model_release.smoke import Budget, Check, Identity, smoke
+from model_release.smoke import Budget, Check, smoke
 from model_release.workspace import Workspace
 
 STAGING = "staging"

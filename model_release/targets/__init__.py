@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from model_release.answers import Tolerances
+from model_release.identity import Identity
 from model_release.report import Table
-from model_release.smoke import Case, Identity
+from model_release.smoke import Case
 
 Progress = Callable[[str], None]
 """Takes one line about what happens now."""

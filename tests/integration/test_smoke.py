@@ -14,7 +14,8 @@ import pytest
 from model_release import ROOT
 from model_release import smoke as smoke_module
 from model_release.answers import Tolerances
-from model_release.smoke import Budget, Case, Identity, smoke
+from model_release.identity import Identity
+from model_release.smoke import Budget, Case, smoke
 from tests.ports import free_port
 
 IDENTITY = Identity("iris", "7", "sha256:" + "7" * 64, "7" * 32)

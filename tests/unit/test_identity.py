@@ -1,4 +1,4 @@
-"""Slugs: DNS labels that no two models share."""
+"""Who a model is, written and read; slugs: DNS labels that no two models share."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_release.identity import slug
+from model_release.identity import PREFIX, Identity, slug
 
 LABEL = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 NAMES = st.text(min_size=1) | st.from_regex(r"[a-z]{1,8}(-canary|-[0-9a-f]{8})?", fullmatch=True)
@@ -53,3 +53,16 @@ def test_slugs_are_folder_names_and_differ() -> None:
         assert len(each) < 60
         assert each not in (".", "..")
         assert "/" not in each
+
+
+IDENTITY = Identity("iris α", "3", f"sha256:{'a' * 64}", "b" * 32)
+
+
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_an_identity_is_read_as_it_was_written(prefix: str) -> None:
+    written = IDENTITY.fields(prefix)
+    assert list(written) == [prefix + name for name in ("model", "version", "digest", "release")]
+    assert Identity.read({**written, "batching": True}, prefix) == IDENTITY
+    for name in written:
+        with pytest.raises(KeyError, match=name):
+            Identity.read({key: written[key] for key in written if key != name}, prefix)

@@ -14,7 +14,8 @@ import pytest
 from model_release import smoke as smoke_module
 from model_release.answers import Tolerances
 from model_release.errors import OutsideError, UsageError
-from model_release.smoke import Budget, Check, Identity, ask_identity, smoke
+from model_release.identity import Identity
+from model_release.smoke import Budget, Check, ask_identity, smoke
 from tests.ports import free_port
 
 IDENTITY = Identity("iris", "3", "sha256:" + "a" * 64, "f" * 32)

@@ -9,8 +9,9 @@ import requests
 
 from model_release.config.kubernetes_settings import Canary
 from model_release.errors import OutsideError
+from model_release.identity import Identity
 from model_release.report import Table
-from model_release.smoke import Identity, ask_identity
+from model_release.smoke import ask_identity
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.kubernetes import analysis
 from model_release.targets.kubernetes.analysis import Decision, Limits

@@ -18,8 +18,7 @@ import yaml
 
 from model_release.config.kubernetes_settings import Kubernetes, Replicas
 from model_release.errors import UsageError
-from model_release.identity import slug
-from model_release.smoke import Identity
+from model_release.identity import Identity, slug
 
 NAME = "app.kubernetes.io/name"
 """Label of everything that belongs to a model: its slug."""

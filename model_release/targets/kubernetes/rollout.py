@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_release.errors import OutsideError
-from model_release.smoke import Identity
+from model_release.identity import Identity
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.manifests import ANNOTATION, NAME, TRACK
 

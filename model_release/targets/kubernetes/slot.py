@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from model_release.errors import OutsideError, RefusedError
-from model_release.identity import slug
-from model_release.smoke import Identity
+from model_release.identity import Identity, slug
 from model_release.targets.kubernetes import managed_fields, manifests
 from model_release.targets.kubernetes.kubectl import FIELD_MANAGER, Kubectl
 from model_release.targets.kubernetes.manifests import Workload

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from model_release import ROOT
 from model_release.errors import OutsideError, UsageError
+from model_release.identity import Identity
 from model_release.processes import sandbox
 from model_release.processes.environments import without_secrets
 from model_release.processes.locks import is_held
-from model_release.smoke import Identity
 from model_release.targets import Deployment
 
 SERVER_PROCESS = ROOT / "model_release/targets/local/server_process"

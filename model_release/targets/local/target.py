@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_release.errors import OutsideError, UsageError
-from model_release.identity import slug
+from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
-from model_release.smoke import Identity, ask_identity
+from model_release.smoke import ask_identity
 from model_release.targets import Deployment, Progress, Running, Verify
 from model_release.targets.local.port import HOST, bind
 from model_release.targets.local.slot import Server, Slot

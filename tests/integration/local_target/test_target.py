@@ -11,8 +11,9 @@ import pytest
 
 from model_release.digest import model_digest
 from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.identity import Identity
 from model_release.processes.locks import file_lock
-from model_release.smoke import Identity, ask_identity
+from model_release.smoke import ask_identity
 from model_release.targets import Running
 from model_release.targets.local.target import LocalTarget
 from tests.integration.local_target.world import World, answer, port, stream

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.handover import Stream
 from model_release import ROOT
-from model_release.smoke import Identity
+from model_release.identity import Identity
 from model_release.targets import Deployment, Running
 from model_release.targets.local.slot import Slot
 from model_release.targets.local.target import LocalTarget

@@ -15,7 +15,7 @@ import yaml
 from model_release import ROOT
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import UsageError
-from model_release.smoke import Identity
+from model_release.identity import Identity
 from model_release.targets.kubernetes.manifests import (
     Workload,
     annotations,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_release.errors import OutsideError
-from model_release.smoke import Identity
+from model_release.identity import Identity
 from model_release.targets.kubernetes.analysis import Sample
 from model_release.targets.kubernetes.manifests import TRACK
 from model_release.targets.kubernetes.rollout import (
