@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Make the context, and the image if a registry is named; say where they are."""
     from model_release.image.context import build as build_context
-    from model_release.stations.build_image import Wanted, build_image
+    from model_release.stations.build_image import ImageSettings, build_image
 
     release = _release(arguments, workspace)
     begun = time.monotonic()
@@ -38,7 +38,7 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     image = None
     if arguments.push or arguments.image_registry:
         begun = time.monotonic()
-        wanted = Wanted(arguments.image_registry, arguments.base_image, arguments.push)
+        wanted = ImageSettings(arguments.image_registry, arguments.base_image, arguments.push)
         release, image = build_image(workspace, release, context, wanted)
         seconds["image"] = time.monotonic() - begun
         facts |= _facts(image)

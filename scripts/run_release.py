@@ -11,7 +11,7 @@ from model_release.workspace import Workspace
 def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Release the version; trains the example first where the registry has none of it."""
     from model_release.operations.train_example import train_if_missing
-    from model_release.stations.build_image import Wanted
+    from model_release.stations.build_image import ImageSettings
     from model_release.stations.run_release import run_release
 
     # At once: until the registry is open there would be nothing to see for over a second.
@@ -28,7 +28,7 @@ def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         arguments.model_version,
         target,
         cli.approval(arguments, workspace, target),
-        Wanted(arguments.image_registry, arguments.base_image, push=True),
+        ImageSettings(arguments.image_registry, arguments.base_image, push=True),
     )
 
 

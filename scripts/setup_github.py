@@ -12,7 +12,7 @@ from model_release.workspace import Workspace
 
 if TYPE_CHECKING:
     from model_release.github import GitHub
-    from model_release.github.repository import State
+    from model_release.github.repository import CurrentState
 
 ISSUER = "https://token.actions.githubusercontent.com"
 WORKFLOW = ".github/workflows/model-deploy.yaml"
@@ -32,7 +32,7 @@ def setup(arguments: argparse.Namespace, _: Workspace) -> Report:
             next_step="gh auth login, or correct --repository",
         )
     branch = arguments.branch or str(about["default_branch"])
-    wanted = repository.Wanted(branch, _people(github, arguments.reviewer), {
+    wanted = repository.DesiredState(branch, _people(github, arguments.reviewer), {
         "MLFLOW_TRACKING_URI": arguments.tracking_uri,
         "COSIGN_ISSUER": ISSUER,
         "COSIGN_IDENTITY": f"https://github.com/{github.repository}/{WORKFLOW}@refs/heads/{branch}",
@@ -103,8 +103,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _state(github: "GitHub", variables: Iterable[str]) -> "State":
-    from model_release.github.repository import ENVIRONMENTS, SECRETS, SETTINGS, State
+def _state(github: "GitHub", variables: Iterable[str]) -> "CurrentState":
+    from model_release.github.repository import ENVIRONMENTS, SECRETS, SETTINGS, CurrentState
 
     present = {name: github.environment(name) for name in ENVIRONMENTS}
     environments = {name: found for name, found in present.items() if found is not None}
@@ -113,7 +113,7 @@ def _state(github: "GitHub", variables: Iterable[str]) -> "State":
         return [name for name in names if github.find(f"{place}/{name}") is not None]
 
     found = {name: github.find(f"actions/variables/{name}") for name in variables}
-    return State(
+    return CurrentState(
         environments=environments,
         branches={name: github.branch_policies(name) for name in environments},
         variables={name: str(each["value"]) for name, each in found.items() if each},

@@ -8,7 +8,7 @@ from model_release.gates.evidence import Scores
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import MetricName, Outcome, failed, passed
 from model_release.metrics import METRICS
-from model_release.metrics.bootstrap import Difference, PairedSample, paired_bootstrap
+from model_release.metrics.bootstrap import PairedDifference, PairedSample, paired_bootstrap
 
 EVIDENCE = Scores
 ROUNDING = 1e-9
@@ -121,7 +121,7 @@ def _compared(required: str, against: str, sample: PairedSample, limits: Limits)
     )
 
 
-def _shown(name: str, difference: Difference) -> str:
+def _shown(name: str, difference: PairedDifference) -> str:
     return (
         f"{name} {difference.challenger:.6g} against {difference.champion:.6g}, "
         f"worse by {difference.bound:.4g} at most"

@@ -72,7 +72,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Interface:
+class Signature:
     """What a model accepts and answers. `None` where its signature does not say."""
 
     version: str
@@ -83,11 +83,11 @@ class Interface:
 
 
 @dataclass(frozen=True)
-class Interfaces:
-    """The challenger's interface and the champion's, where there is a champion."""
+class Signatures:
+    """The challenger's signature and the champion's, where there is a champion."""
 
-    challenger: Interface
-    champion: Interface | None
+    challenger: Signature
+    champion: Signature | None
 
 
 @dataclass(frozen=True)

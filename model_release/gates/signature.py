@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from model_release.gates.evidence import Field as Column
-from model_release.gates.evidence import Interface, Interfaces
+from model_release.gates.evidence import Signature, Signatures
 from model_release.gates.outcome import Limits as BaseLimits
 from model_release.gates.outcome import Outcome, failed, passed
 
-EVIDENCE = Interfaces
+EVIDENCE = Signatures
 
 
 class Limits(BaseLimits):
@@ -24,7 +24,7 @@ def _by_name(columns: tuple[Column, ...] | None) -> dict[str, Column]:
     return {column.name: column for column in columns or ()}
 
 
-def _breaks(challenger: Interface, champion: Interface) -> Iterator[str]:
+def _breaks(challenger: Signature, champion: Signature) -> Iterator[str]:
     """What a client of the champion would stumble over, one phrase each."""
     before = _by_name(champion.inputs)
     # A champion without inputs in its signature says nothing that could be broken.
@@ -42,10 +42,10 @@ def _breaks(challenger: Interface, champion: Interface) -> Iterator[str]:
         yield from _changed_outputs(challenger, champion)
 
 
-def _changed_outputs(challenger: Interface, champion: Interface) -> Iterator[str]:
+def _changed_outputs(challenger: Signature, champion: Signature) -> Iterator[str]:
     now, before = (
-        [(column.name, column.type) for column in interface.outputs or ()]
-        for interface in (challenger, champion)
+        [(column.name, column.type) for column in signature.outputs or ()]
+        for signature in (challenger, champion)
     )
     if now != before:
         yield f"output is {_shown(now)}, was {_shown(before)}"
@@ -55,7 +55,7 @@ def _shown(columns: list[tuple[str, str]]) -> str:
     return ", ".join(f"{name} {kind}".strip() for name, kind in columns) or "not described"
 
 
-def judge(evidence: Interfaces, limits: Limits) -> Outcome:
+def judge(evidence: Signatures, limits: Limits) -> Outcome:
     """Pass when the challenger says what it takes and breaks no client of the champion."""
     challenger, champion = evidence.challenger, evidence.champion
     required = "signature and input example"

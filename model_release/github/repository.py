@@ -11,7 +11,7 @@ SETTINGS = ("AWS_ROLE", "EKS_CLUSTER")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredState:
     """How a repository shall be.
 
     Args:
@@ -26,7 +26,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class State:
+class CurrentState:
     """How a repository is.
 
     Args:
@@ -58,7 +58,7 @@ class Change:
     content: Mapping[str, Any]
 
 
-def changes(state: State, wanted: Wanted) -> tuple[Change, ...]:
+def changes(state: CurrentState, wanted: DesiredState) -> tuple[Change, ...]:
     """What has to be changed, in the order in which it has to happen; empty where nothing has."""
     found: list[Change] = []
     for name in ENVIRONMENTS:
@@ -80,7 +80,7 @@ def changes(state: State, wanted: Wanted) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def _environment(name: str, state: State, wanted: Wanted) -> Iterator[Change]:
+def _environment(name: str, state: CurrentState, wanted: DesiredState) -> Iterator[Change]:
     now, then = _rules(state.environments.get(name)), _wanted_rules(name, wanted)
     if now != then:
         content: dict[str, Any] = {
@@ -125,7 +125,7 @@ def _rules(environment: Mapping[str, Any] | None) -> str:
     return _said(people, alone, bool(policy.get("custom_branch_policies")))
 
 
-def _wanted_rules(name: str, wanted: Wanted) -> str:
+def _wanted_rules(name: str, wanted: DesiredState) -> str:
     reviewed = name == "production"
     return _said(sorted(wanted.reviewers) if reviewed else [], reviewed, branches=True)
 
@@ -140,7 +140,7 @@ def _said(people: Sequence[str], alone: bool, branches: bool) -> str:
     )
 
 
-def missing_secrets(state: State) -> tuple[str, ...]:
+def missing_secrets(state: CurrentState) -> tuple[str, ...]:
     """Secrets that only a person can set, each with the command that sets it."""
     names = set(state.secrets)
     found = []

@@ -17,19 +17,19 @@ from model_release.gates.evidence import (
     Environment,
     Files,
     Golden,
-    Interfaces,
     Load,
     Rows,
     Scores,
     Serialization,
+    Signatures,
     Timing,
 )
 from model_release.measurement import code_files
 from model_release.measurement.holdout import FetchArtifact, HoldoutData, open_holdout
-from model_release.measurement.mlmodel import read_interface
+from model_release.measurement.mlmodel import read_signature
 from model_release.measurement.rows import differences, spread
 from model_release.measurement.scoring import score_holdout
-from model_release.measurement.subject import Candidate, Contestant
+from model_release.measurement.subject import Candidate, Subject
 from model_release.measurement.timing import ask_golden, time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
@@ -78,9 +78,9 @@ class Collector:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         folder = home / "tmp"
-        self._challenger = Contestant(challenger, folder, answer_seconds)
-        self._champion = Contestant(champion, folder, answer_seconds) if champion else None
-        self._contestants = [self._challenger, *([self._champion] if self._champion else [])]
+        self._challenger = Subject(challenger, folder, answer_seconds)
+        self._champion = Subject(champion, folder, answer_seconds) if champion else None
+        self._subjects = [self._challenger, *([self._champion] if self._champion else [])]
         self._config = config
         self._home = home
         self._serving_requirements = serving_requirements
@@ -94,7 +94,7 @@ class Collector:
             Environment: self._environment,
             Serialization: lambda: code_files.scan(self._challenger.candidate.path),
             Load: self._load,
-            Interfaces: self._interfaces,
+            Signatures: self._signatures,
             Claims: lambda: Claims(challenger.run_id, dict(challenger.claims)),
             Scores: self._scores,
             Timing: self._timing,
@@ -106,8 +106,8 @@ class Collector:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for contestant in self._contestants:
-            contestant.close()
+        for subject in self._subjects:
+            subject.close()
 
     def collect(self, kind: type[Evidence]) -> Evidence:
         """The evidence of one kind, as in `model_release.evidence`.
@@ -205,12 +205,12 @@ class Collector:
         """Load both models at the same time."""
         self.collect(Environment)
         seconds = self._config.gates.loadable.max_seconds
-        for contestant in self._contestants:
-            contestant.receive(START_SECONDS)
-            contestant.send("load", {"path": str(contestant.candidate.path)})
+        for subject in self._subjects:
+            subject.receive(START_SECONDS)
+            subject.send("load", {"path": str(subject.candidate.path)})
         if self._config.metrics:  # takes a second, which the models need as well
             importlib.import_module("sklearn.metrics")
-        challenger, *_ = [contestant.loaded(seconds) for contestant in self._contestants]
+        challenger, *_ = [subject.loaded(seconds) for subject in self._subjects]
         if self._lock is None or not self._lock.skinny or not self._challenger.may_lack_a_module():
             return challenger
         try:
@@ -221,12 +221,12 @@ class Collector:
         self._challenger.send("load", {"path": str(self._challenger.candidate.path)})
         return self._challenger.loaded(seconds)
 
-    def _interfaces(self) -> Interfaces:
+    def _signatures(self) -> Signatures:
         challenger, *champion = [
-            read_interface(contestant.candidate.path, contestant.candidate.version)
-            for contestant in self._contestants
+            read_signature(subject.candidate.path, subject.candidate.version)
+            for subject in self._subjects
         ]
-        return Interfaces(challenger, champion[0] if champion else None)
+        return Signatures(challenger, champion[0] if champion else None)
 
     def _scores(self) -> Scores:
         self.collect(Load)

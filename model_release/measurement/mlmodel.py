@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 
 from model_release.errors import RefusedError
-from model_release.gates.evidence import Field, Interface
+from model_release.gates.evidence import Field, Signature
 
 
-def read_interface(model_dir: Path, version: str) -> Interface:
+def read_signature(model_dir: Path, version: str) -> Signature:
     """Read inputs, outputs and parameters as MLflow wrote them; without mlflow.
 
     Types are MLflow's words ("double"); tensors read "tensor(float64, [-1, 4])"; nested types are
@@ -24,7 +24,7 @@ def read_interface(model_dir: Path, version: str) -> Interface:
         metadata = yaml.safe_load((model_dir / "MLmodel").read_text("utf-8"))
         signature = metadata.get("signature") or {}
         example = metadata.get("saved_input_example_info") or {}
-        return Interface(
+        return Signature(
             version=version,
             inputs=_fields(signature.get("inputs")),
             outputs=_fields(signature.get("outputs")),

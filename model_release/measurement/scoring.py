@@ -7,7 +7,7 @@ from model_release.config import ModelConfig
 from model_release.errors import ReleaseError, UsageError
 from model_release.gates.evidence import Scores, Slice
 from model_release.measurement.holdout import HoldoutData
-from model_release.measurement.subject import Contestant
+from model_release.measurement.subject import Subject
 from model_release.metrics import METRICS, score
 from model_release.metrics.bootstrap import PairedSample
 
@@ -21,8 +21,8 @@ MISSING = "(missing)"
 def score_holdout(
     data: HoldoutData,
     config: ModelConfig,
-    challenger: Contestant,
-    champion: Contestant | None,
+    challenger: Subject,
+    champion: Subject | None,
 ) -> Scores:
     """Predict every row once with each model, in parallel; compute all metrics that gates ask for.
 
@@ -57,28 +57,26 @@ def score_holdout(
     )
 
 
-def _run(
-    data: HoldoutData, contestants: list[Contestant], slices: "list[_Codes]"
-) -> "Iterator[Array]":
+def _run(data: HoldoutData, subjects: list[Subject], slices: "list[_Codes]") -> "Iterator[Array]":
     """Have every batch predicted; yields the truth of each."""
     asked = 0
     for batch in data.batches():
-        for contestant in contestants if asked else ():
-            contestant.take_answers(asked)
-        if contestants[0].problem:
+        for subject in subjects if asked else ():
+            subject.take_answers(asked)
+        if subjects[0].problem:
             return
-        for contestant in contestants:
-            contestant.send("predict", {"columns": data.columns}, batch.features)
+        for subject in subjects:
+            subject.send("predict", {"columns": data.columns}, batch.features)
         asked = len(batch.truth)
         for codes, values in zip(slices, batch.slices, strict=True):
             codes.add(values)
         yield batch.truth
-    for contestant in contestants:
-        contestant.take_answers(asked)
+    for subject in subjects:
+        subject.take_answers(asked)
 
 
 def _champion(
-    champion: Contestant | None, names: Sequence[str], truth: "Array"
+    champion: Subject | None, names: Sequence[str], truth: "Array"
 ) -> "tuple[Array | None, dict[str, float], str]":
     if champion is None or champion.problem:
         return None, {}, champion.problem if champion else ""

@@ -42,10 +42,10 @@ class Candidate:
         return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
-class Contestant:
+class Subject:
     """A candidate in its own process.
 
-    Commands are sent and received in two steps, so that two contestants work at the same time. The
+    Commands are sent and received in two steps, so that two subjects work at the same time. The
     first thing that goes wrong is kept in `problem`; nothing is asked after that.
 
     Args:

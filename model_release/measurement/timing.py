@@ -5,7 +5,7 @@ from typing import Any
 
 from model_release.gates.evidence import Golden
 from model_release.measurement.rows import scoring_request
-from model_release.measurement.subject import Contestant
+from model_release.measurement.subject import Subject
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
 
@@ -15,7 +15,7 @@ TIMED_SECONDS = 5.0
 
 
 def time_rows(
-    contestant: Contestant,
+    subject: Subject,
     columns: Sequence[str],
     rows: Sequence[Array],
     *,
@@ -25,7 +25,7 @@ def time_rows(
     """Time `single` rows alone and batches of `batch_rows`, after one of each that is not timed.
 
     Args:
-        contestant: the loaded model.
+        subject: the loaded model.
         columns: names of the features.
         rows: the features; none for the rows of the model's own input example.
         single: calls with one row.
@@ -45,22 +45,22 @@ def time_rows(
         "batches": TIMED_BATCHES + 1,
         "seconds": TIMED_SECONDS,
     }
-    frame = contestant.ask("time", header, rows)
+    frame = subject.ask("time", header, rows)
     if len(frame.arrays) != 4 or any(array.dtype.kind != "f" for array in frame.arrays[:2]):
         raise ModelError("the model's process answered nonsense to the command to time rows")
     single_ms, batch_ms, alone, together = frame.arrays
     return single_ms, batch_ms, alone, together
 
 
-def ask_golden(contestant: Contestant, columns: Sequence[str], rows: Sequence[Array]) -> Golden:
+def ask_golden(subject: Subject, columns: Sequence[str], rows: Sequence[Array]) -> Golden:
     """Ask the model's own input example, and these rows, over MLflow's scoring protocol."""
     requests: dict[str, Any] = {}
     try:
-        if (example := contestant.candidate.example) is not None:
+        if (example := subject.candidate.example) is not None:
             requests["input example"] = example
         if rows:
             requests["holdout"] = scoring_request(columns, rows)
-        frame = contestant.ask("golden", {"requests": list(requests.values())})
+        frame = subject.ask("golden", {"requests": list(requests.values())})
         answers = dict(zip(requests, frame.header["predictions"], strict=True))
     except (ModelError, ValueError, KeyError, TypeError) as error:
         return Golden((), problem=str(error))

@@ -35,7 +35,7 @@ class PairedSample:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """A metric of both models, and how much worse the challenger is (negative: better).
 
     `bound` is the upper one-sided confidence bound of `regression`, `low` the lower one of the same
@@ -51,7 +51,7 @@ class Difference:
 
 def paired_bootstrap(
     sample: PairedSample, metric: str, *, confidence: float, resamples: int, seed: int
-) -> Difference:
+) -> PairedDifference:
     """Bound how much worse the challenger is, by the percentile bootstrap over paired rows.
 
     Each resample draws as many rows as there are, with replacement, and scores both models on the
@@ -86,7 +86,7 @@ def paired_bootstrap(
             next_step="name another metric under gates.champion.max_regression",
         )
     if any(has_gaps(column) for column in columns):
-        return Difference(*[np.nan] * 5)
+        return PairedDifference(*[np.nan] * 5)
     truth = sample.truth
     challenger, champion = (as_answers(known.task, truth, column) for column in columns[1:])
     random = np.random.default_rng(seed)
@@ -100,7 +100,9 @@ def paired_bootstrap(
     worse = theirs - ours if known.greater_is_better else ours - theirs
     bound = np.quantile(worse[1:], confidence, method="higher")
     low = np.quantile(worse[1:], 1 - confidence, method="lower")
-    return Difference(float(ours[0]), float(theirs[0]), float(worse[0]), float(bound), float(low))
+    return PairedDifference(
+        float(ours[0]), float(theirs[0]), float(worse[0]), float(bound), float(low)
+    )
 
 
 def _totals(

@@ -240,14 +240,14 @@ def _cluster(target: KubernetesTarget, release: Release) -> tuple[str, list[str]
         image=release.tags.get("release.image", ""),
     )
     changes, added = target.diff("production", deployment)
-    site = target.site("production", release.model)
-    members = [pod for pod in look(site.kubectl, site.slug).pods[STABLE] if not pod.ending]
+    slot = target.slot("production", release.model)
+    members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]
     wrong = [
         f"pod {pod.name} is not ready: {pod.trouble or pod.waits_for}"
         for pod in members
         if not pod.ready
     ]
-    with site.kubectl.proxy(site.slug) as base:
+    with slot.kubectl.proxy(slot.slug) as base:
         for pod in members:
             try:
                 if pod.ready:

@@ -116,9 +116,9 @@ def _cluster(setting: Setting, cluster: KubernetesTarget, environment: str) -> s
     if not shutil.which("kubectl"):
         raise _missing("kubectl", "install kubectl")
     cluster.check_context(environment)
-    site = cluster.site(environment, setting.model)
-    site.check_permissions()
-    return f"namespace {site.kubectl.namespace}, with what a deploy may do there"
+    slot = cluster.slot(environment, setting.model)
+    slot.check_permissions()
+    return f"namespace {slot.kubectl.namespace}, with what a deploy may do there"
 
 
 def _github(environment: Mapping[str, str]) -> Finding:

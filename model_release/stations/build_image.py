@@ -23,7 +23,7 @@ INSTRUCTIONS = ("serving", "Dockerfile.mlflow-serve")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageSettings:
     """Where the image goes and what it stands on.
 
     Args:
@@ -49,7 +49,7 @@ class Image:
 
 
 def build_image(
-    workspace: Workspace, release: Release, context: Context, wanted: Wanted
+    workspace: Workspace, release: Release, context: Context, wanted: ImageSettings
 ) -> tuple[Release, Image]:
     """Build the image of a release, or find it in the registry; push, sign and record it.
 
@@ -83,7 +83,7 @@ def build_image(
     return _record(workspace, release, order, reference, signer)
 
 
-def _signer(wanted: Wanted) -> signing.Signing:
+def _signer(wanted: ImageSettings) -> signing.Signing:
     """How the wanted image is signed.
 
     Raises:

@@ -13,7 +13,7 @@ from model_release.processes.locks import file_lock
 from model_release.releases import Release
 from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
-from model_release.stations.build_image import Wanted, build_image
+from model_release.stations.build_image import ImageSettings, build_image
 from model_release.stations.deploy_model import deploy
 from model_release.stations.promote_model import CHAMPION, promote, rollback_command
 from model_release.stations.smoke_test import smoke_test
@@ -46,7 +46,7 @@ def run_release(
     version: str | None,
     target: Target,
     approval: Approval,
-    wanted: Wanted,
+    wanted: ImageSettings,
 ) -> Report:
     """Take a model version (the newest when None) from the registry to champion.
 
@@ -76,7 +76,7 @@ def run_release(
 
 
 def _built(
-    workspace: Workspace, release: Release, target: Target, wanted: Wanted
+    workspace: Workspace, release: Release, target: Target, wanted: ImageSettings
 ) -> tuple[Release, Context]:
     """The context, and the image where the target runs one."""
     release, context = build(workspace, release)

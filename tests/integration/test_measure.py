@@ -23,11 +23,11 @@ from model_release.gates.evidence import (
     Field,
     Files,
     Golden,
-    Interfaces,
     Load,
     Rows,
     Scores,
     Serialization,
+    Signatures,
     Slice,
     Timing,
 )
@@ -179,7 +179,7 @@ def test_everything_about_a_good_model_and_a_worse_champion(
         assert not (notes / "log-2").exists(), "loaded before it was allowed"
         load = collector.collect(Load)
         assert (load.problem, load.seconds < 60, load.memory_bytes > 5e7) == ("", True, True)
-        both = collector.collect(Interfaces)
+        both = collector.collect(Signatures)
         assert both.challenger.inputs == (Field("x", "double"),)
         assert both.challenger.outputs == (Field("0", "tensor(int64, [-1])"),)
         assert both.champion is not None

@@ -60,7 +60,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Limits:
+class AnalysisLimits:
     """How much worse a canary may be.
 
     Args:
@@ -104,7 +104,9 @@ class Decision:
     comparisons: Sequence[Comparison]
 
 
-def decide(stable: Sample, canary: Sample, limits: Limits, faults: Sequence[str] = ()) -> Decision:
+def decide(
+    stable: Sample, canary: Sample, limits: AnalysisLimits, faults: Sequence[str] = ()
+) -> Decision:
     """Decide about a canary.
 
     Args:
@@ -134,7 +136,7 @@ def decide(stable: Sample, canary: Sample, limits: Limits, faults: Sequence[str]
     return Decision("promote", f"not worse over {canary.requests:.0f} requests", comparisons)
 
 
-def error_rates(stable: Sample, canary: Sample, limits: Limits) -> Comparison:
+def error_rates(stable: Sample, canary: Sample, limits: AnalysisLimits) -> Comparison:
     """How much larger the canary's error rate is, by Newcombe's method 10."""
     z = NormalDist().inv_cdf(limits.confidence)
     old, old_low, old_high = _wilson(stable.errors, stable.requests, z)
@@ -150,7 +152,7 @@ def error_rates(stable: Sample, canary: Sample, limits: Limits) -> Comparison:
     )
 
 
-def latencies(name: str, stable: Sample, canary: Sample, limits: Limits) -> Comparison:
+def latencies(name: str, stable: Sample, canary: Sample, limits: AnalysisLimits) -> Comparison:
     """How many times as long the canary takes, at one of QUANTILES."""
     old, old_low, old_high = _bounds(stable, QUANTILES[name], limits.confidence)
     new, new_low, new_high = _bounds(canary, QUANTILES[name], limits.confidence)

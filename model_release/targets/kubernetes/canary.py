@@ -1,4 +1,4 @@
-"""The canary's trial: start it beside the stable pods, measure both, and leave the decision."""
+"""The canary: started beside the stable pods, both measured; the decision is `analysis`."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from model_release.report import Table
 from model_release.smoke import ask_identity
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.kubernetes import analysis
-from model_release.targets.kubernetes.analysis import Decision, Limits
+from model_release.targets.kubernetes.analysis import AnalysisLimits, Decision
 from model_release.targets.kubernetes.rollout import Pod
 from model_release.targets.kubernetes.traffic import (
     TICK_SECONDS,
@@ -36,7 +36,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Trial:
+class AnalysisRun:
     """One canary beside one stable Deployment.
 
     Args:
@@ -84,9 +84,9 @@ class Trial:
                 faults = replay.differences + self._look(session, stable, new)
 
     @property
-    def _limits(self) -> Limits:
+    def _limits(self) -> AnalysisLimits:
         settings = self.settings
-        return Limits(
+        return AnalysisLimits(
             settings.min_requests,
             settings.max_error_rate_increase,
             settings.max_latency_ratio,

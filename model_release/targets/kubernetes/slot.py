@@ -1,4 +1,4 @@
-"""A site: one model in the namespace of one environment, what was last good there, what is now."""
+"""A slot: one model in the namespace of one environment, what was last good there, what is now."""
 
 import json
 import tempfile
@@ -31,7 +31,7 @@ class Good:
 
 
 @dataclass(frozen=True)
-class Site:
+class Slot:
     """One model in one environment.
 
     Args:

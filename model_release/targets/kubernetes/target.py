@@ -23,8 +23,8 @@ from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
 from model_release.targets.kubernetes.manifests import Workload
 from model_release.targets.kubernetes.rollout import CANARY, STABLE, look, read_state
-from model_release.targets.kubernetes.slot import Good, Site
-from model_release.targets.kubernetes.upgrade import Attempt
+from model_release.targets.kubernetes.slot import Good, Slot
+from model_release.targets.kubernetes.upgrade import Upgrade
 
 ENVIRONMENTS = ("staging", "production")
 
@@ -58,38 +58,38 @@ class KubernetesTarget:
             OutsideError: the cluster is not reached, or permissions are missing. Nothing changed.
             DetailedError: the deploy failed and was undone.
         """
-        site = self.site(environment, deployment.model)
+        slot = self.slot(environment, deployment.model)
         settings = self.settings(deployment.model)
-        manifest = site.manifest(_workload(deployment, settings))
+        manifest = slot.manifest(_workload(deployment, settings))
         self.check_context(environment)
         # The cluster has admitted a proven release before: it goes back without being asked again.
-        changes, added = _preflight(site, None if deployment.proven else manifest)
+        changes, added = _preflight(slot, None if deployment.proven else manifest)
         what = f"deploying {deployment.model} to {environment}"
         measured: Sequence[Table] = ()
-        with hold(site.kubectl, site.slug, what, self.lease_seconds, progress) as lease:
-            good = site.good()
+        with hold(slot.kubectl, slot.slug, what, self.lease_seconds, progress) as lease:
+            good = slot.good()
             wanted = Good(manifest, deployment.identity)
-            if not added and self._is_so(site, wanted, good, changes):
+            if not added and self._is_so(slot, wanted, good, changes):
                 progress(f"{environment} already serves {deployment.identity}")
             else:
                 if changes is not None:
                     progress(f"changes: {summary(changes)}")
                 if added:
                     progress(f"taking away what was added by hand: {'; '.join(added)}")
-                    site.take_over()
-                with site.kubectl.proxy(site.slug) as base:
-                    attempt = Attempt(
-                        site, deployment, settings, manifest, good, lease, progress, verify, base
+                    slot.take_over()
+                with slot.kubectl.proxy(slot.slug) as base:
+                    upgrade = Upgrade(
+                        slot, deployment, settings, manifest, good, lease, progress, verify, base
                     )
-                    attempt.run()
-                    measured = attempt.tables
+                    upgrade.run()
+                    measured = upgrade.tables
         (running,) = (run for run in self.running(environment) if run.model == deployment.model)
         return replace(running, measured=measured)
 
     def manifest(self, environment: str, deployment: Deployment) -> str:
         """What a deploy applies, rendered here: no cluster is asked."""
         workload = _workload(deployment, self.settings(deployment.model))
-        return self.site(environment, deployment.model).manifest(workload)
+        return self.slot(environment, deployment.model).manifest(workload)
 
     def diff(self, environment: str, deployment: Deployment) -> tuple[str, list[str]]:
         """What a deploy would change, as a unified diff; the API server has admitted it all.
@@ -97,9 +97,9 @@ class KubernetesTarget:
         And what it would take away because somebody added it by hand, in words.
         """
         self.check_context(environment)
-        site = self.site(environment, deployment.model)
+        slot = self.slot(environment, deployment.model)
         workload = _workload(deployment, self.settings(deployment.model))
-        changes, added = _preflight(site, site.manifest(workload))
+        changes, added = _preflight(slot, slot.manifest(workload))
         return changes or "", added
 
     def running(self, environment: str | None = None) -> list[Running]:
@@ -136,16 +136,16 @@ class KubernetesTarget:
             )
         ended = [run for run in self.running(environment) if model in (None, run.model)]
         for run in ended:
-            self.site(run.environment, run.model).remove()
+            self.slot(run.environment, run.model).remove()
         return ended
 
-    def site(self, environment: str, model: str) -> Site:
+    def slot(self, environment: str, model: str) -> Slot:
         """Where a model is in an environment.
 
         Raises:
             UsageError: no such environment.
         """
-        return Site(self._kubectl(environment), self.k8s, environment, model)
+        return Slot(self._kubectl(environment), self.k8s, environment, model)
 
     def check_context(self, environment: str) -> None:
         """Production is never deployed to by a context that happens to be the current one.
@@ -164,11 +164,11 @@ class KubernetesTarget:
                 next_step="give --context or KUBE_CONTEXT",
             )
 
-    def _is_so(self, site: Site, wanted: Good, good: Good | None, changes: str | None) -> bool:
+    def _is_so(self, slot: Slot, wanted: Good, good: Good | None, changes: str | None) -> bool:
         """Whether that is what was last good, nobody changed it, and it serves, alone."""
-        if good != wanted or (site.kubectl.diff(wanted.manifest) if changes is None else changes):
+        if good != wanted or (slot.kubectl.diff(wanted.manifest) if changes is None else changes):
             return False
-        found = look(site.kubectl, site.slug).deployments
+        found = look(slot.kubectl, slot.slug).deployments
         stable = found.get(STABLE)
         return bool(stable and stable.complete and CANARY not in found)
 
@@ -182,7 +182,7 @@ class KubernetesTarget:
         return Kubectl(manifests.namespace(self.k8s, environment), self.context)
 
 
-def _preflight(site: Site, manifest: str | None) -> tuple[str | None, list[str]]:
+def _preflight(slot: Slot, manifest: str | None) -> tuple[str | None, list[str]]:
     """What applying these manifests would change, once it is known that this deployer may.
 
     And what was added by hand, in words, which applying them would leave there.
@@ -190,9 +190,9 @@ def _preflight(site: Site, manifest: str | None) -> tuple[str | None, list[str]]
     Without manifests nothing is compared.
     """
     with ThreadPoolExecutor() as pool:
-        allowed = pool.submit(site.check_permissions)
-        owned = pool.submit(site.check_owner)
-        changes = pool.submit(site.kubectl.diff, manifest) if manifest else None
+        allowed = pool.submit(slot.check_permissions)
+        owned = pool.submit(slot.check_owner)
+        changes = pool.submit(slot.kubectl.diff, manifest) if manifest else None
         allowed.result()
         added = owned.result()
         return changes.result() if changes else None, added

@@ -1,4 +1,4 @@
-"""One attempt to deploy a release at a site: canary, rollout, bake; or everything as before."""
+"""One upgrade of what a slot serves: canary, rollout, bake; or everything as before."""
 
 import time
 from collections.abc import Sequence
@@ -10,13 +10,18 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.report import DetailedError, Table
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.kubernetes import analysis
-from model_release.targets.kubernetes.canary import Trial, check_pods, comparison_table, verify_pods
+from model_release.targets.kubernetes.canary import (
+    AnalysisRun,
+    check_pods,
+    comparison_table,
+    verify_pods,
+)
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import Lease
 from model_release.targets.kubernetes.manifests import SPARE_SECONDS, Workload
 from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, follow, look, until_gone
-from model_release.targets.kubernetes.slot import Good, Site, minimum
+from model_release.targets.kubernetes.slot import Good, Slot, minimum
 
 PATIENCE_SECONDS = 120.0
 """How long an API server that is away is waited for, to put things back as they were."""
@@ -26,11 +31,11 @@ WATCH_SECONDS = 1.0
 
 
 @dataclass
-class Attempt:
+class Upgrade:
     """A deploy under way. It holds the lease.
 
     Args:
-        site: where.
+        slot: where.
         deployment: what.
         settings: the model's `kubernetes` section.
         manifest: the release's manifests.
@@ -41,7 +46,7 @@ class Attempt:
         base: base URL of the API server's proxy for this namespace.
     """
 
-    site: Site
+    slot: Slot
     deployment: Deployment
     settings: Kubernetes
     manifest: str
@@ -60,18 +65,18 @@ class Attempt:
             DetailedError: it failed; where production is as before, that was seen and is said.
         """
         try:
-            if self.site.environment == "production" and not self.deployment.proven:
+            if self.slot.environment == "production" and not self.deployment.proven:
                 self._try_canary()
             self._roll()
         except ReleaseError as error:
             raise self._failed(error) from error
         except BaseException:  # Ctrl-C too leaves things as they were
-            self._put_back(self.site.kubectl.patient(PATIENCE_SECONDS))
+            self._put_back(self.slot.kubectl.patient(PATIENCE_SECONDS))
             raise
 
     def _try_canary(self) -> None:
         """Let the new version serve a share of the callers, and decide by what is measured."""
-        stable = self.site.state()
+        stable = self.slot.state()
         if self.good is None or stable is None:
             self.progress("first deployment here: nothing to compare a canary with")
             return
@@ -82,15 +87,15 @@ class Attempt:
             self.progress("the canary has passed before; going on with the rollout")
             return
         self._start_canary(stable.wanted)
-        trial = Trial(
-            self.site.slug,
+        run = AnalysisRun(
+            self.slot.slug,
             self.base,
             self.deployment,
             self.settings.canary,
             self.progress,
             self.lease.check,
         )
-        decision = trial.measure()
+        decision = run.measure()
         self.tables.append(comparison_table(decision))
         self.progress(f"canary: {decision.verdict}: {decision.reason}")
         goes = self.settings.canary.when_inconclusive == "go"
@@ -111,32 +116,32 @@ class Attempt:
         workload = Workload(self.deployment.identity, self.deployment.image, self.settings)
         self.progress(f"canary: {replicas} beside {stable_replicas} stable pods")
         self.lease.check()
-        self.site.kubectl.apply(self.site.manifest(workload, replicas))
+        self.slot.kubectl.apply(self.slot.manifest(workload, replicas))
         members = self._follow(CANARY)
         check_pods(self.base, members, self.deployment.identity)
         verify_pods(self.base, members, self.verify)
 
     def _roll(self) -> None:
         """Roll the stable Deployment over, verify, watch; then this is what is good."""
-        site = self.site
+        slot = self.slot
         self.lease.check()
-        site.kubectl.apply(self.manifest)
+        slot.kubectl.apply(self.manifest)
         least = minimum(self.manifest)
-        found = site.state()
+        found = slot.state()
         if self.good is None and found and found.wanted < least:
-            site.kubectl.run("scale", "deployment", site.slug, f"--replicas={least}")
+            slot.kubectl.run("scale", "deployment", slot.slug, f"--replicas={least}")
         members = self._follow(STABLE)
         check_pods(self.base, members, self.deployment.identity)
         self.progress(f"{len(members)} pods answer as {self.deployment.identity}; smoke suite")
-        self.verify(f"{self.base}/services/{site.slug}:http/proxy")
-        watched = site.environment == "production" and self.good is not None
+        self.verify(f"{self.base}/services/{slot.slug}:http/proxy")
+        watched = slot.environment == "production" and self.good is not None
         if watched and not self.deployment.proven:
             self._bake()
         self.lease.check()
-        site.commit(Good(self.manifest, self.deployment.identity))
-        site.remove_canary()
+        slot.commit(Good(self.manifest, self.deployment.identity))
+        slot.remove_canary()
         if self.good:
-            site.remove_others(self.good.manifest, self.manifest)
+            slot.remove_others(self.good.manifest, self.manifest)
 
     def _bake(self) -> None:
         """Watch the new pods for a while: one that restarts or is not ready ends the deploy."""
@@ -157,22 +162,22 @@ class Attempt:
                     )
 
     def _stable_pods(self) -> Sequence[Pod]:
-        return look(self.site.kubectl, self.site.slug).pods[STABLE]
+        return look(self.slot.kubectl, self.slot.slug).pods[STABLE]
 
     def _follow(self, track: str) -> list[Pod]:
         seconds = self.settings.start_seconds + SPARE_SECONDS
-        return follow(self.site.kubectl, self.site.slug, track, seconds, self.progress)
+        return follow(self.slot.kubectl, self.slot.slug, track, seconds, self.progress)
 
     def _failed(self, error: ReleaseError) -> DetailedError:
         """The error to raise: its cause, what was put back, and tables for an operator."""
-        patient = self.site.kubectl.patient(PATIENCE_SECONDS)
-        seen = causes(patient, self.site.slug)
-        tables = [*self.tables, *diagnose(patient, self.site.slug, self.began)]
+        patient = self.slot.kubectl.patient(PATIENCE_SECONDS)
+        seen = causes(patient, self.slot.slug)
+        tables = [*self.tables, *diagnose(patient, self.slot.slug, self.began)]
         known = [cause for cause in seen if cause not in error.found]
         try:
             state = "nothing was put back" if self.lease.lost else self._put_back(patient)
         except ReleaseError as failure:
-            state = f"{self.site.environment} is NOT as before: {failure}"
+            state = f"{self.slot.environment} is NOT as before: {failure}"
         detailed = DetailedError(
             error.what,
             expected=error.expected,
@@ -192,20 +197,20 @@ class Attempt:
             ReleaseError: it is not as before.
         """
         self.lease.check(PATIENCE_SECONDS)
-        site = Site(kubectl, self.site.k8s, self.site.environment, self.site.model)
-        environment, good = site.environment, self.good
+        slot = Slot(kubectl, self.slot.k8s, self.slot.environment, self.slot.model)
+        environment, good = slot.environment, self.good
         if good is None:
-            site.remove()
+            slot.remove()
             for track in (STABLE, CANARY):
-                until_gone(kubectl, site.slug, track, PUT_BACK_SECONDS)
-            return f"{environment} is as before: nothing serves {site.model} there"
-        site.remove_canary()
-        found = site.state()
+                until_gone(kubectl, slot.slug, track, PUT_BACK_SECONDS)
+            return f"{environment} is as before: nothing serves {slot.model} there"
+        slot.remove_canary()
+        found = slot.state()
         if found is None or found.identity != good.identity or not found.complete:
             self.progress(f"putting back {good.identity}")
             kubectl.apply(good.manifest)
-            site.remove_others(self.manifest, good.manifest)
-        members = follow(kubectl, site.slug, STABLE, PUT_BACK_SECONDS, self.progress)
-        until_gone(kubectl, site.slug, CANARY, PUT_BACK_SECONDS)
+            slot.remove_others(self.manifest, good.manifest)
+        members = follow(kubectl, slot.slug, STABLE, PUT_BACK_SECONDS, self.progress)
+        until_gone(kubectl, slot.slug, CANARY, PUT_BACK_SECONDS)
         check_pods(self.base, members, good.identity)
         return f"{environment} is as before: {len(members)} pods answer as {good.identity}"

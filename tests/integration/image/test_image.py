@@ -24,7 +24,7 @@ from model_release.image.context import build
 from model_release.image.docker import Order
 from model_release.image.signing import Signing
 from model_release.releases import load
-from model_release.stations.build_image import Wanted, build_image
+from model_release.stations.build_image import ImageSettings, build_image
 from model_release.stations.validate_model import validate
 from model_release.workspace import Workspace
 from tests.integration.image import engine
@@ -167,7 +167,7 @@ def test_a_release_keeps_its_image(
     listed = {each["name"] for each in written.json("build/sbom.cdx.json")["components"]}
     assert listed >= {"numpy", "uvicorn"}
 
-    wanted = Wanted(REGISTRY, BASE, push=True)
+    wanted = ImageSettings(REGISTRY, BASE, push=True)
     written, context = build(workspace, written)
     with monkeypatch.context() as without:
         without.setattr(docker_image, "build", lambda *_, **__: pytest.fail("the registry has it"))

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from model_release.gates.evidence import Field, Interface, Interfaces
+from model_release.gates.evidence import Field, Signature, Signatures
 from model_release.gates.signature import Limits, judge
 
-CHAMPION = Interface(
+CHAMPION = Signature(
     "4",
     inputs=(Field("age", "long"), Field("city", "string", required=False)),
     outputs=(Field("", "double"),),
@@ -18,8 +18,8 @@ SAME = dataclasses.replace(CHAMPION, version="5")
 
 
 def test_passes_alone_and_beside_a_champion_of_the_same_interface() -> None:
-    alone = judge(Interfaces(SAME, None), Limits())
-    beside = judge(Interfaces(SAME, CHAMPION), Limits())
+    alone = judge(Signatures(SAME, None), Limits())
+    beside = judge(Signatures(SAME, CHAMPION), Limits())
     assert (alone.status, beside.status) == ("passed", "passed")
     assert beside.required == "signature and input example, compatible with version 4"
     assert beside.found == "2 inputs, 1 outputs"
@@ -31,7 +31,7 @@ def test_passes_alone_and_beside_a_champion_of_the_same_interface() -> None:
 )
 def test_needs_a_signature_and_an_example(change: dict[str, object], found: str) -> None:
     lacking = dataclasses.replace(SAME, **change)  # type: ignore[arg-type]
-    outcome = judge(Interfaces(lacking, None), Limits(breaking_versions=(5,)))
+    outcome = judge(Signatures(lacking, None), Limits(breaking_versions=(5,)))
     assert (outcome.status, outcome.found) == ("failed", found)
 
 
@@ -48,7 +48,7 @@ BREAKING = [
 
 @pytest.mark.parametrize(("change", "found"), BREAKING)
 def test_what_breaks_a_client_fails_unless_declared(change: dict[str, object], found: str) -> None:
-    breaking = Interfaces(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
+    breaking = Signatures(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
     outcome = judge(breaking, Limits(breaking_versions=(4, 55)))
     assert (outcome.status, outcome.found) == ("failed", found)
     assert "breaking_versions: [5]" in outcome.next_step
@@ -66,10 +66,10 @@ def test_what_breaks_a_client_fails_unless_declared(change: dict[str, object], f
     ],
 )
 def test_what_breaks_no_client_passes(change: dict[str, object]) -> None:
-    evidence = Interfaces(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
+    evidence = Signatures(dataclasses.replace(SAME, **change), CHAMPION)  # type: ignore[arg-type]
     assert judge(evidence, Limits()).status == "passed"
 
 
 def test_a_champion_without_a_signature_promises_nothing() -> None:
-    silent = Interface("1", inputs=None, outputs=None)
-    assert judge(Interfaces(SAME, silent), Limits()).status == "passed"
+    silent = Signature("1", inputs=None, outputs=None)
+    assert judge(Signatures(SAME, silent), Limits()).status == "passed"

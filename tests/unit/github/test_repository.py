@@ -1,9 +1,9 @@
 """What a repository has to be, what it is, and the requests between."""
 
-from model_release.github.repository import State, Wanted, changes, missing_secrets
+from model_release.github.repository import CurrentState, DesiredState, changes, missing_secrets
 from tests.github import environment
 
-WANTED = Wanted("main", {"octocat": 1}, {"MLFLOW_TRACKING_URI": "https://mlflow.example.com"})
+WANTED = DesiredState("main", {"octocat": 1}, {"MLFLOW_TRACKING_URI": "https://mlflow.example.com"})
 OPEN = {"protection_rules": [], "deployment_branch_policy": {"custom_branch_policies": True}}
 
 
@@ -16,9 +16,9 @@ def guarded() -> dict[str, object]:
     return environment(protection_rules=[reviews])
 
 
-def ready() -> State:
+def ready() -> CurrentState:
     names = ("staging", "production", "audit")
-    return State(
+    return CurrentState(
         environments={"staging": OPEN, "production": guarded(), "audit": OPEN},
         branches={key: ["main"] for key in names},
         variables={"MLFLOW_TRACKING_URI": "https://mlflow.example.com"},
@@ -28,7 +28,7 @@ def ready() -> State:
 
 
 def test_a_new_repository_gets_everything_in_order() -> None:
-    found = changes(State(), WANTED)
+    found = changes(CurrentState(), WANTED)
     assert [f"{change.method} {change.path}" for change in found] == [
         "PUT environments/staging",
         "POST environments/staging/deployment-branch-policies",
@@ -54,7 +54,7 @@ def test_nothing_to_do() -> None:
 
 def test_what_differs_is_changed_and_nothing_else() -> None:
     state = ready()
-    other = Wanted("main", {"hubot": 2}, {"MLFLOW_TRACKING_URI": "https://other.example.com"})
+    other = DesiredState("main", {"hubot": 2}, {"MLFLOW_TRACKING_URI": "https://other.example.com"})
     found = [(change.what, change.now, change.then) for change in changes(state, other)]
     rest = "self-review off; named branches"
     assert found == [
@@ -68,7 +68,9 @@ def test_what_differs_is_changed_and_nothing_else() -> None:
 
 
 def test_missing_secrets_are_named_with_the_command_that_sets_them() -> None:
-    found = missing_secrets(State(environment_variables={"staging": ["AWS_ROLE", "EKS_CLUSTER"]}))
+    found = missing_secrets(
+        CurrentState(environment_variables={"staging": ["AWS_ROLE", "EKS_CLUSTER"]})
+    )
     assert [text.partition(":")[0] for text in found] == [
         "MLflow, if it asks for credentials",
         "cluster of production",

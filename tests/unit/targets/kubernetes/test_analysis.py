@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_release.targets.kubernetes.analysis import (
-    Limits,
+    AnalysisLimits,
     Sample,
     decide,
     describe,
@@ -18,7 +18,7 @@ from model_release.targets.kubernetes.analysis import (
     replicas,
 )
 
-LIMITS = Limits(
+LIMITS = AnalysisLimits(
     min_requests=300, max_error_rate_increase=0.01, max_latency_ratio=1.5, confidence=0.95
 )
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, math.inf)
@@ -63,7 +63,7 @@ def test_a_fault_aborts_whatever_was_measured() -> None:
 
 def test_interval_of_newcombes_paper() -> None:
     """Table II of Newcombe 1998, method 10: 56/70 against 48/80, 95 % two-sided."""
-    limits = Limits(1, 0.0, 2.0, 0.975)
+    limits = AnalysisLimits(1, 0.0, 2.0, 0.975)
     found = error_rates(Sample(80, 48), Sample(70, 56), limits)
     assert (found.lower, found.upper) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 

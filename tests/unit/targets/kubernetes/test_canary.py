@@ -9,7 +9,7 @@ from model_release.answers import Tolerances
 from model_release.config.kubernetes_settings import Canary
 from model_release.targets import Deployment
 from model_release.targets.kubernetes.analysis import Sample
-from model_release.targets.kubernetes.canary import Trial
+from model_release.targets.kubernetes.canary import AnalysisRun
 from model_release.targets.kubernetes.traffic import Replay
 
 CASES = [{"name": "row 0", "request": {}, "predictions": [1.0]}]
@@ -19,10 +19,10 @@ def replay(cases: list[Any]) -> Replay:
     return Replay(requests.Session(), "http://127.0.0.1", cases, Tolerances())
 
 
-def trial(cases: list[Any], lines: list[str], load_per_second: float = 10.0) -> Trial:
+def analysis_run(cases: list[Any], lines: list[str], load_per_second: float = 10.0) -> AnalysisRun:
     deployment = Deployment("iris", "2", "sha256:0", "r", cases=cases)
     settings = Canary(load_per_second=load_per_second)
-    return Trial("iris", "http://127.0.0.1", deployment, settings, lines.append, lambda: None)
+    return AnalysisRun("iris", "http://127.0.0.1", deployment, settings, lines.append, lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_few_callers_are_helped_out(
 ) -> None:
     lines: list[str] = []
     chosen = replay(cases)
-    trial(cases, lines, load_per_second)._choose(chosen, callers)
+    analysis_run(cases, lines, load_per_second)._choose(chosen, callers)
     assert (chosen.judged, chosen.a_second) == (judged, a_second)
     (line,) = lines
     assert line.endswith("replaying golden requests to both" if judged else "judged by these")
