@@ -3,13 +3,13 @@
 import fcntl
 import os
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from model_release.errors import OutsideError
+from model_release.waiting import polls
 
 POLL_SECONDS = 0.05
 
@@ -61,17 +61,12 @@ def is_held(path: Path) -> bool:
 
 
 def _acquire(descriptor: int, wait_seconds: float) -> bool:
-    deadline = time.monotonic() + wait_seconds
-    while True:
-        try:
+    for _ in polls(wait_seconds, every=POLL_SECONDS):
+        with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        else:
             os.ftruncate(descriptor, 0)  # a holder that was killed left its name
             return True
+    return False
 
 
 def _holder() -> str:
