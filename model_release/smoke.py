@@ -12,10 +12,13 @@ import requests
 from model_release.answers import Tolerances, first_difference, single_row, without_columns
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
+from model_release.waiting import retry
 
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 """How long a refused connection is tried again: a new Service refuses for up to a second."""
+
+CONNECT_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,29 +101,26 @@ def _session(url: str) -> requests.Session:
 
 
 def _connect(session: requests.Session, url: str) -> None:
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            session.get(f"{url}/ping", timeout=TIMEOUT_SECONDS)
-        except requests.ConnectionError as error:
-            if time.monotonic() >= deadline:
-                raise OutsideError(
-                    url,
-                    expected="a model server that answers",
-                    found=_cause(error),
-                    next_step="see what runs with scripts/release_status.py",
-                ) from error
-            time.sleep(0.1)
-        except (ValueError, requests.RequestException) as error:
-            nowhere = isinstance(error, ValueError)  # requests' word for what is no address
-            raise (UsageError if nowhere else OutsideError)(
-                url,
-                expected="the address of a model server, such as http://127.0.0.1:8180",
-                found=_cause(error),
-                next_step="correct the address, or look at that server's log",
-            ) from error
-        else:
-            return
+    def ping() -> None:
+        session.get(f"{url}/ping", timeout=TIMEOUT_SECONDS)
+
+    try:
+        retry(ping, requests.ConnectionError, CONNECT_SECONDS, every=CONNECT_POLL_SECONDS)
+    except requests.ConnectionError as error:
+        raise OutsideError(
+            url,
+            expected="a model server that answers",
+            found=_cause(error),
+            next_step="see what runs with scripts/release_status.py",
+        ) from error
+    except (ValueError, requests.RequestException) as error:
+        nowhere = isinstance(error, ValueError)  # requests' word for what is no address
+        raise (UsageError if nowhere else OutsideError)(
+            url,
+            expected="the address of a model server, such as http://127.0.0.1:8180",
+            found=_cause(error),
+            next_step="correct the address, or look at that server's log",
+        ) from error
 
 
 def _status(session: requests.Session, url: str, path: str) -> Check:
