@@ -14,7 +14,7 @@ def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.stations.smoke_test import smoke_test
 
     release = cli.release(arguments, workspace)
-    release.require("validate", "build", "deploy-staging")
+    release.require_before("smoke")
     if arguments.url:
         place: AbstractContextManager[str] = nullcontext(arguments.url.rstrip("/"))
     else:

@@ -31,7 +31,7 @@ def build(workspace: Workspace, release: Release) -> tuple[Release, Context]:
         UsageError: the release was not validated.
         RefusedError: the registry holds other files than those that were validated.
     """
-    release.require("validate")
+    release.require_before("build")
     workspace.progress.station("build", f"{release.model} {release.version}")
     path = workspace.home / "contexts" / release.id
     if release.passed("build") and path.is_dir():

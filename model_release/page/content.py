@@ -5,14 +5,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from model_release import commands
 from model_release.image.sbom import PACKAGE
 from model_release.page import Bar, Interval, Link, Page, Section, Step
 from model_release.page.facts import Evidence, Facts
 from model_release.report import Table
 
-STATIONS = (
-    "validate", "build", "deploy-staging", "smoke", "approve", "deploy-production", "promote",
-)  # fmt: skip
 NONE = "–"
 DIFF_LINES = 400
 """More of a manifest's difference than this nobody reads on a page."""
@@ -56,7 +54,7 @@ def _lead(facts: Facts) -> str:
 
 def _steps(release: Evidence) -> tuple[Step, ...]:
     found, waiting = [], False
-    for station in STATIONS:
+    for station in commands.STATIONS:
         outcome = release.tags.get(f"station.{station}", "")
         if not outcome:
             outcome = "not reached" if waiting else "waiting"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from model_release import commands
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.registry import Registry
 from model_release.releases import ledger
@@ -19,17 +20,6 @@ from model_release.releases.ledger import EXPERIMENTS
 
 FORMAT = 2
 """1 had no ledger: whoever only knows that must not write beside one."""
-
-SCRIPTS = {
-    "validate": "validate_model.py",
-    "build": "build_image.py",
-    "deploy-staging": "deploy_model.py --environment staging",
-    "smoke": "smoke_test.py",
-    "approve": "deploy_model.py --environment production",
-    "deploy-production": "deploy_model.py --environment production",
-    "promote": "promote_model.py",
-}
-"""The stations in the order of the road, each with the script that is it."""
 
 
 def now() -> str:
@@ -69,16 +59,15 @@ class Release:
         """Whether a station let this release on."""
         return self.tags.get(f"station.{station}") == "passed"
 
-    def require(self, *stations: str) -> None:
-        """Raise UsageError naming the first of these stations that has not let this release on."""
-        for station in stations:
-            if not self.passed(station):
+    def require_before(self, station: str) -> None:
+        """Raise UsageError naming the first station before this one that has not let it on."""
+        for earlier in commands.before(station):
+            if not self.passed(earlier):
                 raise UsageError(
                     f"release {self.id[:8]} of {self.model} {self.version}",
-                    expected=f"station {station} passed",
-                    found=self.tags.get(f"station.{station}", "not run"),
-                    next_step=f"python scripts/{SCRIPTS[station]} --model-name {self.model} "
-                    f"--model-version {self.version}",
+                    expected=f"station {earlier} passed",
+                    found=self.tags.get(f"station.{earlier}", "not run"),
+                    next_step=commands.station(earlier, self.model, self.version),
                 )
 
     def record(
@@ -193,8 +182,7 @@ def started(registry: Registry, model: str, version: str) -> Release:
             f"{model} {version}",
             expected="a release, which begins with validation",
             found="none",
-            next_step=f"python scripts/validate_model.py --model-name {model} "
-            f"--model-version {version}",
+            next_step=commands.station("validate", model, version),
         )
     return found
 

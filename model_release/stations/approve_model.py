@@ -107,7 +107,7 @@ def decide(release: Release, *, by: str, why: str, approved: bool) -> Release:
             next_step="see it with approve_model.py without --status",
         )
     if approved:
-        release.require("validate", "build", "deploy-staging", "smoke")
+        release.require_before("approve")
     recorded = record(release, by, f"approve_model.py: {words[:500]}", approved=approved)
     release.registry.tag_version(release.model, release.version, {"approval_reason": words[:500]})
     return recorded

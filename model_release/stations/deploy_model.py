@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from model_release import commands
 from model_release.answers import Tolerances
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
 from model_release.image import docker, signing
 from model_release.processes import environments
-from model_release.releases import SCRIPTS, Release
+from model_release.releases import Release
 from model_release.report import DetailedError, Report, Table, render
 from model_release.stations.approve_model import Approval, approve
 from model_release.stations.build_image import OWN_LABELS
@@ -22,11 +23,6 @@ from model_release.workspace import Workspace
 DIGEST_LABEL = f"{OWN_LABELS}digest"
 MANIFEST = "manifest.yaml"
 """Evidence of a deploy: what was applied; empty where a target has no manifests."""
-
-NEEDED = {
-    "staging": ("validate", "build"),
-    "production": ("validate", "build", "deploy-staging", "smoke"),
-}
 
 
 def deploy(
@@ -46,7 +42,7 @@ def deploy(
         RefusedError: no approval, or the server does not answer as the validated model did.
         OutsideError: the server does not start, its port is taken, and the like.
     """
-    release.require(*NEEDED[environment])
+    release.require_before("approve" if environment == "production" else "deploy-staging")
     deployment = prepared(workspace, release, target)
     if environment == "production":
         if target.runs_images:
@@ -114,7 +110,7 @@ def _image(workspace: Workspace, release: Release) -> str:
             f"image of release {release.id[:8]}",
             expected="one that was built and pushed",
             found="none",
-            next_step=f"{_command('build', release)} --push",
+            next_step=_build(release),
         )
     signing.Signing.from_environment(os.environ).verify(reference, release.id)
     if shutil.which("docker"):
@@ -122,6 +118,10 @@ def _image(workspace: Workspace, release: Release) -> str:
     else:
         workspace.progress.step("no docker here: whether the registry has it, the cluster will say")
     return reference
+
+
+def _build(release: Release) -> str:
+    return commands.station("build", release.model, release.version, push=True)
 
 
 def _check_image(reference: str, release: Release) -> None:
@@ -132,22 +132,21 @@ def _check_image(reference: str, release: Release) -> None:
             f"image {reference}",
             expected="to be in its registry",
             found="not there",
-            next_step=f"{_command('build', release)} --push",
+            next_step=_build(release),
         )
     if (digest := found.get(DIGEST_LABEL)) != release.digest:
         raise RefusedError(
             f"image {reference}",
             expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
             found=digest or "none",
-            next_step=f"somebody changed what the release names: {_command('build', release)} "
-            "--push",
+            next_step=f"somebody changed what the release names: {_build(release)}",
         )
 
 
 def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
     """The context, checked, and the interpreter of its locked environment."""
     context = workspace.home / "contexts" / release.id
-    build = _command("build", release)
+    build = commands.station("build", release.model, release.version)
     if not context.is_dir():
         raise UsageError(
             f"context of release {release.id[:8]}", expected=str(context), next_step=build
@@ -161,13 +160,6 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
         )
     python = environments.python_minor(context / "model")
     return context, environments.install(context / "requirements.lock", python, workspace.home)
-
-
-def _command(station: str, release: Release) -> str:
-    return (
-        f"python scripts/{SCRIPTS[station]} --model-name {release.model} "
-        f"--model-version {release.version}"
-    )
 
 
 def _evidence(title: str, outcome: str, tables: Sequence[Table]) -> dict[str, str]:

@@ -22,7 +22,7 @@ def promote(release: Release, target: Target) -> Release:
             somebody else's promotion won.
         OutsideError: the alias does not read back as written.
     """
-    release.require("validate", "build", "deploy-staging", "smoke", "approve", "deploy-production")
+    release.require_before("promote")
     ledger = ledgers.read(release.registry, release.model)
     check_production(release, target)
     aliases = check_claims(release.registry, release.model)

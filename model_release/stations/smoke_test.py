@@ -48,7 +48,7 @@ def smoke_test(workspace: Workspace, release: Release, url: str) -> tuple[Releas
         UsageError: the release was not deployed to staging.
         RefusedError: a check failed; the release records it.
     """
-    release.require("validate", "build", "deploy-staging")
+    release.require_before("smoke")
     workspace.progress.station("smoke", f"{release.model} {release.version} at {url}")
     try:
         checks = probe(workspace, release)(url)

@@ -113,14 +113,14 @@ def test_releases_are_found_by_their_tags_newest_first(workspace: Workspace) -> 
 def test_a_station_is_recorded_with_its_evidence(workspace: Workspace) -> None:
     begun = releases.start(workspace.registry, "record", "1", "sha256:a", {})
     with pytest.raises(UsageError, match=r"expected station validate passed; found not run"):
-        begun.require("validate", "build")
+        begun.require_before("deploy-staging")
     begun.record("validate", "passed", evidence={"x.json": '{"a": 1}'}, metrics={"m": 0.5})
 
     read = releases.load(workspace.registry, begun.id)
-    read.require("validate")
+    read.require_before("build")
     assert read.json("validate/x.json") == {"a": 1}
     with pytest.raises(UsageError, match=r"build_image\.py"):
-        read.require("validate", "build")
+        read.require_before("deploy-staging")
 
 
 def test_a_ledger_of_the_future_is_not_guessed_at(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from model_release import ROOT, releases
+from model_release import ROOT, commands, releases
 from model_release.errors import ReleaseError
 from model_release.operations.audit_release import Audit
 from model_release.operations.rollback_model import rollback
@@ -24,7 +24,6 @@ from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
 
 KILLED = 137
-STATIONS = ("validate", "build", "deploy-staging", "smoke", "approve", "deploy-production")
 WRITES = (
     "create_experiment",
     "create_run",
@@ -80,7 +79,7 @@ def versions(registry: Registry, model: str, count: int) -> None:
 def ready(registry: Registry, model: str, version: str, champion: str) -> Release:
     """A release that production serves and that waits for its promotion."""
     begun = releases.start(registry, model, version, f"sha256:{version}", {"champion": champion})
-    passed = {f"station.{station}": "passed" for station in STATIONS}
+    passed = {f"station.{station}": "passed" for station in commands.before("promote")}
     return begun.note(passed | {"approval.by": "ada"})
 
 
