@@ -1,0 +1,77 @@
+"""Whether a repository on GitHub is set up for a release, and its production protected."""
+
+import os
+from collections.abc import Sequence
+
+from model_release.errors import UsageError
+from model_release.github import GitHub
+from model_release.github.protection import Rule, rules
+from model_release.registry import check_name, check_version
+from model_release.report import Report, Table
+
+STAGES = ("production", "staging")
+MODES = ("required", "optional")
+
+
+def check_repository(
+    model: str, version: str, tracking_uri: str, *, up_to: str, protection: str
+) -> Report:
+    """Refuse a release into an environment that anybody could release into alone.
+
+    Args:
+        model: registered name.
+        version: number of the version; "" for the newest.
+        tracking_uri: address of the registry.
+        up_to: one of STAGES.
+        protection: one of MODES: whether an unprotected production refuses or warns.
+
+    Raises:
+        UsageError: a value that cannot be meant.
+        OutsideError: GitHub did not answer.
+    """
+    _check_among("--up-to", up_to, STAGES)
+    _check_among("--protection", protection, MODES)
+    check_name(model)
+    if version:
+        check_version(version)
+    if not tracking_uri.startswith(("http://", "https://")):
+        raise UsageError(
+            "variable MLFLOW_TRACKING_URI of this repository",
+            expected="the address of an MLflow server",
+            found=tracking_uri or "nothing",
+            next_step="python scripts/setup_github.py --apply, or set it under Settings → "
+            "Secrets and variables → Actions",
+        )
+    if up_to == "staging":
+        return Report("protection of production", "passed", lines=["goes up to staging: not asked"])
+    github = GitHub.from_environment(os.environ)
+    environment = github.environment("production")
+    branches = github.branch_policies("production") if environment else []
+    return _report(rules("production", environment, branches), protection)
+
+
+def _report(found: Sequence[Rule], mode: str) -> Report:
+    broken = [rule for rule in found if not rule.holds]
+    rows = [(r.name, "passed" if r.holds else "failed", r.required, r.found) for r in found]
+    lines = []
+    if broken:
+        word = "warning" if mode == "optional" else "refused"
+        lines = [
+            f"{word}: environment production: {'; '.join(f'{r.name}: {r.found}' for r in broken)}",
+            "next: python scripts/setup_github.py --apply; where this repository's plan cannot do "
+            "it, the variable PRODUCTION_PROTECTION=optional turns this into a warning",
+        ]
+    refused = bool(broken) and mode == "required"
+    return Report(
+        title="protection of production",
+        outcome="refused" if refused else "passed, with a warning" if broken else "passed",
+        tables=[Table("Environment production", ("rule", "outcome", "required", "found"), rows)],
+        lines=lines,
+        data={"rules": [vars(rule) for rule in found], "mode": mode},
+        exit_code=1 if refused else 0,
+    )
+
+
+def _check_among(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{option} {value!r}", expected=" or ".join(known), next_step="correct it")
