@@ -105,14 +105,14 @@ class Audit:
         return []
 
     def _promote(self, name: str) -> None:
-        running = self._running(name)
+        running = self.target.find("production", name)
         if running and (release := self._release(running.release)) and _promotable(release):
             promote(release, self.target)
 
     def _look(self, ledger: Ledger) -> tuple[Seen, list[str]]:
         registry, name = self.workspace.registry, ledger.model
         aliases = registry.aliases(name) if registry.has_model(name) else None
-        current, running = ledger.current(), self._running(name)
+        current, running = ledger.current(), self.target.find("production", name)
         release = self._release(current.release) if current and current.release else None
         seen = Seen(
             name,
@@ -138,10 +138,6 @@ class Audit:
             changes, pods = _cluster(self.target, release)
             seen = replace(seen, changes=changes, pods=pods)
         return seen, notes
-
-    def _running(self, name: str) -> Running | None:
-        found = self.target.running("production")
-        return next((run for run in found if run.model == name), None)
 
     def _served(self, running: Running | None) -> Served | None:
         if running is None:

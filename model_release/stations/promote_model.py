@@ -59,8 +59,9 @@ def rollback_command(release: Release, target: Target) -> str:
 
 def check_production(release: Release, target: Target) -> None:
     """Raise RefusedError unless production serves this release."""
-    serving = [run for run in target.running("production") if run.replicas]
-    run = next((run for run in serving if run.model == release.model), None)
+    run = target.find("production", release.model)
+    if run and not run.replicas:
+        run = None
     if run is None or (run.digest, run.release) != (release.digest, release.id):
         raise RefusedError(
             f"production of {release.model}",

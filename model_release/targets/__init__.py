@@ -113,6 +113,10 @@ class Target(Protocol):
         """What is deployed in one environment, or in all."""
         ...
 
+    def find(self, environment: str, model: str) -> Running | None:
+        """What is deployed of one model; None where nothing is."""
+        ...
+
     def reach(self, environment: str, model: str) -> AbstractContextManager[str]:
         """A base URL at which this machine reaches what serves, good while the block runs."""
         ...

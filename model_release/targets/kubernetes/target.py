@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from model_release.config.kubernetes_settings import Kubernetes
-from model_release.errors import UsageError
+from model_release.errors import OutsideError, UsageError
 from model_release.identity import slug
 from model_release.report import Table
 from model_release.targets import Deployment, Progress, Running, Verify
@@ -83,7 +83,14 @@ class KubernetesTarget:
                     )
                     upgrade.run()
                     measured = upgrade.tables
-        (running,) = (run for run in self.running(environment) if run.model == deployment.model)
+        running = self.find(environment, deployment.model)
+        if running is None:
+            raise OutsideError(
+                f"{deployment.model} in {environment}",
+                expected=f"{deployment.identity}, which was just deployed",
+                found="nothing",
+                next_step="see who deleted it, then run again",
+            )
         return replace(running, measured=measured)
 
     def manifest(self, environment: str, deployment: Deployment) -> str:
@@ -104,16 +111,14 @@ class KubernetesTarget:
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
-        found = []
-        for name in ENVIRONMENTS if environment is None else (environment,):
-            kubectl = self._kubectl(name)
-            selector = f"--selector={manifests.COMPONENT},{manifests.TRACK}={STABLE}"
-            for each in kubectl.json("get", "deployments", selector)["items"]:
-                identity = manifests.identity(each["metadata"].get("annotations", {}))
-                if identity:
-                    host = self.settings(identity.model).host if name == "production" else None
-                    found.append(_running(name, each, host))
+        names = ENVIRONMENTS if environment is None else (environment,)
+        found = [running for name in names for running in self._running(name)]
         return sorted(found, key=lambda run: (run.environment, run.model))
+
+    def find(self, environment: str, model: str) -> Running | None:
+        """What is deployed of one model; None where nothing is."""
+        found = self._running(environment)
+        return next((running for running in found if running.model == model), None)
 
     @contextmanager
     def reach(self, environment: str, model: str) -> Iterator[str]:
@@ -171,6 +176,16 @@ class KubernetesTarget:
         found = look(slot.kubectl, slot.slug).deployments
         stable = found.get(STABLE)
         return bool(stable and stable.complete and CANARY not in found)
+
+    def _running(self, environment: str) -> Iterator[Running]:
+        kubectl = self._kubectl(environment)
+        selector = f"--selector={manifests.COMPONENT},{manifests.TRACK}={STABLE}"
+        for each in kubectl.json("get", "deployments", selector)["items"]:
+            identity = manifests.identity(each["metadata"].get("annotations", {}))
+            if identity:
+                public = environment == "production"
+                host = self.settings(identity.model).host if public else None
+                yield _running(environment, each, host)
 
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:

@@ -72,11 +72,12 @@ class LocalTarget:
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
-        return [
-            _running(name, server)
-            for name, slot in self._slots(environment, None)
-            if (server := slot.incumbent() or slot.current())
-        ]
+        found = (_found(name, slot) for name, slot in self._slots(environment, None))
+        return [running for running in found if running]
+
+    def find(self, environment: str, model: str) -> Running | None:
+        """What is deployed of one model; None where nothing is."""
+        return _found(environment, self._slot(environment, model))
 
     @contextmanager
     def reach(self, environment: str, model: str) -> Iterator[str]:
@@ -85,26 +86,24 @@ class LocalTarget:
         Raises:
             UsageError: nothing of the model is deployed there.
         """
-        for running in self.running(environment):
-            if running.model == model:
-                yield running.url
-                return
-        raise UsageError(
-            f"{model} in {environment}",
-            expected="a deployed release",
-            found="none",
-            next_step=f"python scripts/deploy_model.py --environment {environment} "
-            f"--model-name {model}",
-        )
+        running = self.find(environment, model)
+        if running is None:
+            raise UsageError(
+                f"{model} in {environment}",
+                expected="a deployed release",
+                found="none",
+                next_step=f"python scripts/deploy_model.py --environment {environment} "
+                f"--model-name {model}",
+            )
+        yield running.url
 
     def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
         """Drain and end the servers, and forget what is deployed; say what it was."""
         stopped = []
         for name, slot in list(self._slots(environment, model)):
             with self._changing(slot, name, model or slot.folder.name):
-                server = slot.incumbent() or slot.current()
-                if server:
-                    stopped.append(_running(name, server))
+                if running := _found(name, slot):
+                    stopped.append(running)
                 for each in slot.servers():
                     each.end(DRAIN_SECONDS)
                 slot.dismiss()
@@ -212,6 +211,12 @@ def _require(identity: Identity, url: str) -> None:
 
 def _url(port: int | None) -> str:
     return f"http://{HOST}:{port}"
+
+
+def _found(environment: str, slot: Slot) -> Running | None:
+    """What a slot's server is that serves, or else the one that is meant to and died."""
+    server = slot.incumbent() or slot.current()
+    return _running(environment, server) if server else None
 
 
 def _running(environment: str, server: Server) -> Running:

@@ -51,11 +51,11 @@ class Told:
     runs_images: bool = False
     environments: list[str] = field(default_factory=list)
 
-    def running(self, environment: str | None = None) -> list[Running]:
+    def find(self, environment: str, model: str) -> Running | None:
+        if model != self.model:
+            return None
         now = datetime.now(UTC)
-        return [
-            Running("production", self.model, self.version, self.digest, self.release, "", 1, now)
-        ]
+        return Running(environment, model, self.version, self.digest, self.release, "", 1, now)
 
 
 def told(release: Release) -> Any:
