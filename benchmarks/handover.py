@@ -23,6 +23,7 @@ from typing import Self
 
 from model_release import ROOT
 from model_release.gates.environment import Limits
+from model_release.identity import Identity
 from model_release.processes import environments
 from model_release.smoke import ask_identity
 from model_release.targets import Deployment
@@ -131,9 +132,7 @@ def _contexts(folder: Path, count: int) -> list[Path]:
 
 def _deployment(context: Path, python: Path) -> Deployment:
     told = json.loads((context / "release.json").read_text())
-    return Deployment(
-        told["model"], told["version"], told["digest"], told["release"], context, python
-    )
+    return Deployment(Identity.read(told), context, python)
 
 
 def _python(context: Path, home: Path) -> Path:

@@ -93,20 +93,21 @@ class Cluster:
             overlay(Path(folder), self.k8s, environment, workload)
             manager = f"--field-manager={FIELD_MANAGER}"
             self._kubectl(environment, "apply", "--server-side", manager, "-k", folder)
-        self._kubectl(environment, "rollout", "status", f"deployment/{slug(deployment.model)}")
+        name = slug(deployment.identity.model)
+        self._kubectl(environment, "rollout", "status", f"deployment/{name}")
 
     def undo(self, deployment: Deployment) -> None:
         """By `kubectl rollout undo`."""
-        self._kubectl("production", "rollout", "undo", f"deployment/{slug(deployment.model)}")
+        name = slug(deployment.identity.model)
+        self._kubectl("production", "rollout", "undo", f"deployment/{name}")
 
     def settle(self, deployment: Deployment) -> None:
         """Wait until production is rolled over, and its old pods are gone."""
-        name = slug(deployment.model)
+        name = slug(deployment.identity.model)
         self._kubectl("production", "rollout", "status", f"deployment/{name}")
-        old = f"--selector=app.kubernetes.io/name={name},app.kubernetes.io/version!="
-        self._kubectl(
-            "production", "wait", "--for=delete", "pod", old + deployment.version, "--timeout=120s"
-        )
+        version = deployment.identity.version
+        old = f"--selector=app.kubernetes.io/name={name},app.kubernetes.io/version!={version}"
+        self._kubectl("production", "wait", "--for=delete", "pod", old, "--timeout=120s")
 
     def first_answer(self, wanted: Identity, start: Callable[[], object]) -> float:
         """Seconds from `start` until the Service answers as `wanted`."""

@@ -31,10 +31,7 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     tell_workflow(url=running.url)
     facts = {
         "environment": arguments.environment,
-        "model": running.model,
-        "version": running.version,
-        "digest": running.digest,
-        "release": release.id,
+        **running.identity.fields(),
         "url": running.url,
     }
     return Report(

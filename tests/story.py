@@ -80,7 +80,7 @@ class Week:
     def look(self, champion: str) -> None:
         """Alias and production are this version now; keep that for the end."""
         assert self.workspace.registry.alias(MODEL, "champion") == champion
-        assert (self.running.version, self.running.replicas) == (champion, 1)
+        assert (self.running.identity.version, self.running.replicas) == (champion, 1)
         self.seen.append((datetime.now(UTC), champion))
 
     def release(self, version: str, killed_at: str, code: int = 0) -> None:
@@ -193,7 +193,7 @@ def check_what_else_an_audit_finds(week: Week) -> None:
     week.restore()
     assert week.kinds() == []
 
-    with week.without_build(week.running.release):
+    with week.without_build(week.running.identity.release):
         assert week.kinds() == [week.build_gone]
 
     client = mlflow.MlflowClient(week.workspace.uri)
@@ -202,7 +202,7 @@ def check_what_else_an_audit_finds(week: Week) -> None:
     changed.write_text("not approved")
     client.log_model_artifact(str(source).rpartition("/")[2], str(changed))
     assert week.kinds() == ["files-changed"]
-    named = ("--release", week.running.release, "--reason", "restore it")
+    named = ("--release", week.running.identity.release, "--reason", "restore it")
     _, err = week.machine.run(ROLLBACK, *named, code=1)
     assert "expected digest" in err
 

@@ -106,7 +106,8 @@ class Audit:
 
     def _promote(self, name: str) -> None:
         running = self.target.find("production", name)
-        if running and (release := self._release(running.release)) and _promotable(release):
+        release = self._release(running.identity.release) if running else None
+        if release and _promotable(release):
             promote(release, self.target)
 
     def _look(self, ledger: Ledger) -> tuple[Seen, list[str]]:
@@ -134,7 +135,11 @@ class Audit:
             claims=_claims(ledger),
             build=build,
         )
-        if running and running.release == release.id and isinstance(self.target, KubernetesTarget):
+        if (
+            running
+            and running.identity.release == release.id
+            and isinstance(self.target, KubernetesTarget)
+        ):
             changes, pods = _cluster(self.target, release)
             seen = replace(seen, changes=changes, pods=pods)
         return seen, notes
@@ -142,11 +147,11 @@ class Audit:
     def _served(self, running: Running | None) -> Served | None:
         if running is None:
             return None
-        release = self._release(running.release)
+        release = self._release(running.identity.release)
         return Served(
-            running.version,
-            running.digest,
-            running.release,
+            running.identity.version,
+            running.identity.digest,
+            running.identity.release,
             running.replicas,
             release.state if release else "unknown",
             release is not None and _promotable(release),
@@ -228,13 +233,7 @@ def _age(text: str) -> float:
 
 def _cluster(target: KubernetesTarget, release: Release) -> tuple[str, list[str]]:
     """What was changed of the objects, and pods that answer as something else."""
-    deployment = Deployment(
-        model=release.model,
-        version=release.version,
-        digest=release.digest,
-        release=release.id,
-        image=release.tags.get("release.image", ""),
-    )
+    deployment = Deployment(release.identity, image=release.tags.get("release.image", ""))
     changes, added = target.diff("production", deployment)
     slot = target.slot("production", release.model)
     members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]

@@ -1,6 +1,5 @@
 """What serves what, held against the champion of the registry."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from model_release.registry import Registry
@@ -24,22 +23,23 @@ COLUMNS = (
 def status(workspace: Workspace, target: Target, environment: str | None = None) -> Report:
     """Every deployment of a target (in one environment), each with the model's champion."""
     running = target.running(environment)
-    champions = {run.model: _champion(workspace.registry, run.model) for run in running}
-    rows = [_row(run, champions[run.model]) for run in running]
+    models = {run.identity.model for run in running}
+    champions = {model: _champion(workspace.registry, model) for model in models}
+    rows = [_row(run, champions[run.identity.model]) for run in running]
     dead = any(not run.replicas for run in running)
     return Report(
         title=f"target {target.name}",
         outcome="something is down" if dead else "serving" if running else "nothing serves",
         tables=[Table("Deployments", COLUMNS, rows)] if rows else [],
         lines=["make release brings down deployments back"] if dead else [],
-        data={"deployments": [_data(run, champions[run.model]) for run in running]},
+        data={"deployments": [_data(run, champions[run.identity.model]) for run in running]},
     )
 
 
 def stop(target: Target, environment: str | None = None) -> Report:
     """End every deployment of a target (in one environment)."""
     ended = target.stop(environment)
-    rows = [(run.environment, run.model, run.version, run.url) for run in ended]
+    rows = [(run.environment, run.identity.model, run.identity.version, run.url) for run in ended]
     return Report(
         title=f"target {target.name}",
         outcome="stopped" if ended else "nothing was serving",
@@ -55,12 +55,12 @@ def _champion(registry: Registry, model: str) -> str | None:
 def _row(run: Running, champion: str | None) -> tuple[str, ...]:
     return (
         run.environment,
-        run.model,
-        run.version,
+        run.identity.model,
+        run.identity.version,
         champion or "none",
         str(run.replicas) if run.replicas else "down",
-        run.digest.removeprefix("sha256:")[:12],
-        run.release[:8],
+        run.identity.digest.removeprefix("sha256:")[:12],
+        run.identity.release[:8],
         age(datetime.now(UTC) - run.since),
         run.url,
     )
@@ -76,6 +76,11 @@ def age(passed: timedelta) -> str:
 
 
 def _data(run: Running, champion: str | None) -> dict[str, object]:
-    told = asdict(run) | {"since": run.since.isoformat(timespec="seconds"), "champion": champion}
-    del told["measured"]
-    return told
+    return {
+        "environment": run.environment,
+        **run.identity.fields(),
+        "url": run.url,
+        "replicas": run.replicas,
+        "since": run.since.isoformat(timespec="seconds"),
+        "champion": champion,
+    }

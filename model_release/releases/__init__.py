@@ -14,6 +14,7 @@ from typing import Any
 
 from model_release import commands
 from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.identity import Identity
 from model_release.registry import Registry
 from model_release.releases import ledger
 from model_release.releases.ledger import EXPERIMENTS
@@ -49,6 +50,11 @@ class Release:
     def digest(self) -> str:
         """Model digest that the gates judged."""
         return self.tags["release.digest"]
+
+    @property
+    def identity(self) -> Identity:
+        """What a server of it answers to `GET /model`."""
+        return Identity(self.model, self.version, self.digest, self.id)
 
     @property
     def state(self) -> str:

@@ -89,10 +89,7 @@ def described(workspace: Workspace, release: Release) -> Deployment:
     """The release as its record has it, with nothing looked up elsewhere."""
     limits = workspace.config(release.model).gates.golden
     return Deployment(
-        model=release.model,
-        version=release.version,
-        digest=release.digest,
-        release=release.id,
+        release.identity,
         image=release.tags.get("release.image", ""),
         cases=release.json("validate/golden.json"),
         tolerances=Tolerances(limits.rtol, limits.atol),

@@ -62,11 +62,11 @@ def check_production(release: Release, target: Target) -> None:
     run = target.find("production", release.model)
     if run and not run.replicas:
         run = None
-    if run is None or (run.digest, run.release) != (release.digest, release.id):
+    if run is None or run.identity != release.identity:
         raise RefusedError(
             f"production of {release.model}",
-            expected=f"release {release.id[:8]}, {release.digest}, serving",
-            found=f"release {run.release[:8]}, {run.digest}" if run else "nothing",
+            expected=f"{release.identity}, serving",
+            found=release.identity.differences(run.identity) if run else "nothing",
             next_step="python scripts/deploy_model.py --environment production "
             f"--model-name {release.model} --model-version {release.version}",
         )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from model_release.answers import Tolerances
 from model_release.errors import RefusedError
-from model_release.identity import Identity
 from model_release.releases import Release
 from model_release.smoke import Budget, Check, smoke
 from model_release.workspace import Workspace
@@ -24,10 +23,9 @@ def probe(workspace: Workspace, release: Release) -> Callable[[str], list[Check]
     budget = None
     if not limits.latency.skip:
         budget = Budget(limits.latency.single_p50_ms, limits.latency.single_p99_ms)
-    identity = Identity(release.model, release.version, release.digest, release.id)
 
     def run(url: str) -> list[Check]:
-        checks = smoke(url, identity, golden, tolerances, budget)
+        checks = smoke(url, release.identity, golden, tolerances, budget)
         for check in checks:
             if not check.passed:
                 raise RefusedError(

@@ -24,10 +24,7 @@ class Deployment:
     """One release of a model version, ready to run.
 
     Args:
-        model: name of the registered model.
-        version: number of the model version.
-        digest: model digest, `sha256:…`.
-        release: id of the release.
+        identity: what its servers answer to `GET /model`.
         context: build context: release.json, model/, serving/; for a target that starts processes.
         python: interpreter of the environment made from the context's lock; for the same.
         image: reference by digest, `host/path@sha256:…`; for a target that starts containers.
@@ -36,10 +33,7 @@ class Deployment:
         proven: whether it has served production before: a rollback, which waits for no canary.
     """
 
-    model: str
-    version: str
-    digest: str
-    release: str
+    identity: Identity
     context: Path | None = None
     python: Path | None = None
     image: str = ""
@@ -47,33 +41,21 @@ class Deployment:
     tolerances: Tolerances = field(default_factory=Tolerances)
     proven: bool = False
 
-    @property
-    def identity(self) -> Identity:
-        """What a server of this deployment answers to `GET /model`."""
-        return Identity(self.model, self.version, self.digest, self.release)
-
 
 @dataclass(frozen=True)
 class Running:
-    """What is deployed for a model in an environment. `replicas` is 0 when its servers died.
+    """What is deployed for a model in an environment, and what its servers answer to `GET /model`.
 
-    `measured` is what the deploy that made it so has measured, such as the canary's comparison.
+    `replicas` is 0 when they died. `measured` is what the deploy that made it so has measured, such
+    as the canary's comparison.
     """
 
     environment: str
-    model: str
-    version: str
-    digest: str
-    release: str
+    identity: Identity
     url: str
     replicas: int
     since: datetime
     measured: Sequence[Table] = ()
-
-    @property
-    def identity(self) -> Identity:
-        """What its servers answer to `GET /model`."""
-        return Identity(self.model, self.version, self.digest, self.release)
 
 
 class Target(Protocol):

@@ -5,11 +5,12 @@ import json
 import shutil
 import subprocess
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_release import ROOT
 from model_release.digest import model_digest
+from model_release.identity import Identity
 from model_release.smoke import Case
 from model_release.targets import Deployment
 
@@ -69,10 +70,11 @@ class Images:
             )
         digest = model_digest(context / "model")
         run = hashlib.sha256(f"{version} {fault} {told} {command}".encode()).hexdigest()[:32]
-        identity = {"model": MODEL, "version": version, "digest": told or digest, "release": run}
-        (context / "release.json").write_text(json.dumps(identity | {"batching": False}))
+        identity = Identity(MODEL, version, digest, run)
+        served = replace(identity, digest=told or digest).fields()
+        (context / "release.json").write_text(json.dumps(served | {"batching": False}))
         image = self._push(context, command)
-        return Deployment(MODEL, version, digest, run, image=image, cases=cases())
+        return Deployment(identity, image=image, cases=cases())
 
     def _push(self, context: Path, command: str) -> str:
         last = f"CMD {json.dumps(command.split())}\n" if command else ""

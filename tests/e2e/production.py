@@ -79,7 +79,7 @@ class Cluster:
         return self.target.deploy(environment, deployment, progress, verify)
 
     def load(self, deployment: Deployment) -> Load:
-        host = f"{slug(deployment.model)}.{self.namespace}.svc.cluster.local"
+        host = f"{slug(deployment.identity.model)}.{self.namespace}.svc.cluster.local"
         frame = {"columns": ["a", "b"], "data": [[100.0, 1.0]]}  # answered without delay
         body = json.dumps({"dataframe_split": frame})
         return Load(f"{self.namespace}-load", deployment.image, host, body)

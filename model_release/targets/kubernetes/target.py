@@ -58,13 +58,13 @@ class KubernetesTarget:
             OutsideError: the cluster is not reached, or permissions are missing. Nothing changed.
             DetailedError: the deploy failed and was undone.
         """
-        slot = self.slot(environment, deployment.model)
-        settings = self.settings(deployment.model)
+        model = deployment.identity.model
+        slot, settings = self.slot(environment, model), self.settings(model)
         manifest = slot.manifest(_workload(deployment, settings))
         self.check_context(environment)
         # The cluster has admitted a proven release before: it goes back without being asked again.
         changes, added = _preflight(slot, None if deployment.proven else manifest)
-        what = f"deploying {deployment.model} to {environment}"
+        what = f"deploying {model} to {environment}"
         measured: Sequence[Table] = ()
         with hold(slot.kubectl, slot.slug, what, self.lease_seconds, progress) as lease:
             good = slot.good()
@@ -83,10 +83,10 @@ class KubernetesTarget:
                     )
                     upgrade.run()
                     measured = upgrade.tables
-        running = self.find(environment, deployment.model)
+        running = self.find(environment, model)
         if running is None:
             raise OutsideError(
-                f"{deployment.model} in {environment}",
+                f"{model} in {environment}",
                 expected=f"{deployment.identity}, which was just deployed",
                 found="nothing",
                 next_step="see who deleted it, then run again",
@@ -95,8 +95,8 @@ class KubernetesTarget:
 
     def manifest(self, environment: str, deployment: Deployment) -> str:
         """What a deploy applies, rendered here: no cluster is asked."""
-        workload = _workload(deployment, self.settings(deployment.model))
-        return self.slot(environment, deployment.model).manifest(workload)
+        workload = _workload(deployment, self.settings(deployment.identity.model))
+        return self.slot(environment, deployment.identity.model).manifest(workload)
 
     def diff(self, environment: str, deployment: Deployment) -> tuple[str, list[str]]:
         """What a deploy would change, as a unified diff; the API server has admitted it all.
@@ -104,8 +104,8 @@ class KubernetesTarget:
         And what it would take away because somebody added it by hand, in words.
         """
         self.check_context(environment)
-        slot = self.slot(environment, deployment.model)
-        workload = _workload(deployment, self.settings(deployment.model))
+        slot = self.slot(environment, deployment.identity.model)
+        workload = _workload(deployment, self.settings(deployment.identity.model))
         changes, added = _preflight(slot, slot.manifest(workload))
         return changes or "", added
 
@@ -113,12 +113,12 @@ class KubernetesTarget:
         """What is deployed in one environment, or in all, sorted by environment and model."""
         names = ENVIRONMENTS if environment is None else (environment,)
         found = [running for name in names for running in self._running(name)]
-        return sorted(found, key=lambda run: (run.environment, run.model))
+        return sorted(found, key=lambda run: (run.environment, run.identity.model))
 
     def find(self, environment: str, model: str) -> Running | None:
         """What is deployed of one model; None where nothing is."""
         found = self._running(environment)
-        return next((running for running in found if running.model == model), None)
+        return next((running for running in found if running.identity.model == model), None)
 
     @contextmanager
     def reach(self, environment: str, model: str) -> Iterator[str]:
@@ -139,9 +139,9 @@ class KubernetesTarget:
                 found="none",
                 next_step="kubectl delete deployment in the namespace, if that is meant",
             )
-        ended = [run for run in self.running(environment) if model in (None, run.model)]
+        ended = [run for run in self.running(environment) if model in (None, run.identity.model)]
         for run in ended:
-            self.slot(run.environment, run.model).remove()
+            self.slot(run.environment, run.identity.model).remove()
         return ended
 
     def slot(self, environment: str, model: str) -> Slot:
@@ -236,10 +236,7 @@ def _running(environment: str, deployment: Any, host: str | None) -> Running:
     found, metadata = read_state(deployment), deployment["metadata"]
     return Running(
         environment=environment,
-        model=found.identity.model,
-        version=found.identity.version,
-        digest=found.identity.digest,
-        release=found.identity.release,
+        identity=found.identity,
         url=f"https://{host}" if host else f"http://{metadata['name']}.{metadata['namespace']}.svc",
         replicas=found.available,
         since=datetime.fromisoformat(found.since),

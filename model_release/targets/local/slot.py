@@ -71,7 +71,7 @@ class Server:
         return State(
             pid=told["pid"],
             phase=told["phase"],
-            identity=Identity(told["model"], told["version"], told["digest"], told["release"]),
+            identity=Identity.read(told),
             probe_port=told.get("probe_port"),
             public_port=told.get("public_port"),
             since=datetime.fromisoformat(told["since"]),

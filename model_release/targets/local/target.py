@@ -56,8 +56,9 @@ class LocalTarget:
             ReleaseError: whatever `verify` raises. The old server serves on.
         """
         port = self._port(environment)
-        slot = self._slot(environment, deployment.model)
-        with self._changing(slot, environment, deployment.model):
+        model = deployment.identity.model
+        slot = self._slot(environment, model)
+        with self._changing(slot, environment, model):
             current = slot.current()
             if current and self._serves(current, deployment.identity, port):
                 progress(f"{environment} already serves {deployment.identity}")
@@ -228,10 +229,7 @@ def _running(environment: str, server: Server) -> Running:
         )
     return Running(
         environment=environment,
-        model=state.identity.model,
-        version=state.identity.version,
-        digest=state.identity.digest,
-        release=state.identity.release,
+        identity=state.identity,
         url=_url(state.public_port),
         replicas=1 if server.alive and state.phase == "serving" else 0,
         since=state.since,

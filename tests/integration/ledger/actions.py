@@ -13,6 +13,7 @@ from typing import Any
 
 from model_release import ROOT, commands, releases
 from model_release.errors import ReleaseError
+from model_release.identity import Identity
 from model_release.operations.audit_release import Audit
 from model_release.operations.rollback_model import rollback
 from model_release.registry import Registry
@@ -43,23 +44,19 @@ WRITES = (
 class Told:
     """Where production serves what it is told to: twenty real ones would be twenty machines."""
 
-    model: str
-    release: str
-    version: str
-    digest: str
+    identity: Identity
     name: str = "local"
     runs_images: bool = False
     environments: list[str] = field(default_factory=list)
 
     def find(self, environment: str, model: str) -> Running | None:
-        if model != self.model:
+        if model != self.identity.model:
             return None
-        now = datetime.now(UTC)
-        return Running(environment, model, self.version, self.digest, self.release, "", 1, now)
+        return Running(environment, self.identity, "", 1, datetime.now(UTC))
 
 
 def told(release: Release) -> Any:
-    return Told(release.model, release.id, release.version, release.digest)
+    return Told(release.identity)
 
 
 def context() -> ForkServerContext:

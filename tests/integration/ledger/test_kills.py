@@ -75,13 +75,13 @@ class Production:
         """Whatever died: production serves the champion, or what is on its way to be it."""
         (running,) = self.target.running("production")
         known = [each.release for each in (self.champion, self.ledger.under_way) if each]
-        assert (running.release in known, running.replicas) == (True, 1)
+        assert (running.identity.release in known, running.replicas) == (True, 1)
 
     def check_together(self, release: str, version: str) -> None:
         """Ledger, alias and deployment have this release, and an audit finds nothing."""
         assert self.kinds() == []
         (running,) = self.target.running("production")
-        assert (running.release, running.version) == (release, version)
+        assert (running.identity.release, running.identity.version) == (release, version)
         assert (self.champion.release, self.champion.after) == (release, version)
         assert self.registry.alias(MODEL, "champion") == version
 

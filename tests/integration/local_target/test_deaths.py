@@ -42,12 +42,13 @@ def test_a_server_that_hangs_is_replaced(world: World, monkeypatch: pytest.Monke
 KILLED_DEPLOY = """
 import json, os, signal, sys
 from pathlib import Path
+from model_release.identity import Identity
 from model_release.targets import Deployment
 from model_release.targets.local.target import LocalTarget
 from model_release.targets.local.slot import Server, Slot
 
-home, fields, owner, method, moment = json.loads(sys.argv[1])
-fields["context"], fields["python"] = Path(fields["context"]), Path(fields["python"])
+home, identity, context, python, owner, method, moment = json.loads(sys.argv[1])
+deployment = Deployment(Identity(**identity), Path(context), Path(python))
 original = getattr(globals()[owner], method)
 
 def die(*args):
@@ -58,7 +59,7 @@ def die(*args):
 
 setattr(globals()[owner], method, die)
 LocalTarget(Path(home), {"production": 0}).deploy(
-    "production", Deployment(**fields), print, lambda url: None
+    "production", deployment, print, lambda url: None
 )
 """
 DEATHS = [
@@ -76,9 +77,9 @@ DEATHS = [
 
 def dying_deploy(world: World, version: str, *death: str) -> list[str]:
     """The command of a deploy that kills itself with SIGKILL at a given moment."""
-    fields = vars(world.deployment(version).identity) | {"python": sys.executable}
-    fields |= {"context": str(world.deployment(version).context)}
-    return [sys.executable, "-c", KILLED_DEPLOY, json.dumps([str(world.home), fields, *death])]
+    made = world.deployment(version)
+    told = [str(world.home), made.identity.fields(), str(made.context), sys.executable, *death]
+    return [sys.executable, "-c", KILLED_DEPLOY, json.dumps(told)]
 
 
 def deploy_and_die(world: World, version: str, *death: str) -> None:
@@ -137,7 +138,7 @@ def test_a_first_deploy_that_is_killed_leaves_a_server_that_the_next_takes_over_
 ) -> None:
     deploy_and_die(world, "1", "Server", "take", "after")
     (left,) = world.target.running()
-    assert (left.version, left.replicas) == ("1", 1)
+    assert (left.identity.version, left.replicas) == ("1", 1)
     with stream(left) as requests:
         second = world.deploy("2")
     assert (requests.failures, second.url, world.alive()) == ([], left.url, ["2"])

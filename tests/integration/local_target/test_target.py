@@ -27,7 +27,7 @@ def test_upgrade_under_a_stream_of_requests(world: World) -> None:
     first = world.deploy("1")
     assert first == Running(
         "production",
-        **vars(world.deployment("1").identity),
+        world.deployment("1").identity,
         url=first.url,
         replicas=1,
         since=first.since,
@@ -98,7 +98,8 @@ def test_a_new_server_that_dies_while_it_is_verified_changes_nothing(serving: Wo
 
 @pytest.mark.usefixtures("first")
 def test_a_context_of_another_release_is_refused(serving: World) -> None:
-    other = replace(serving.deployment("1"), release="c" * 32)
+    made = serving.deployment("1")
+    other = replace(made, identity=replace(made.identity, release="c" * 32))
     with pytest.raises(
         OutsideError, match=r"expected iris 1 .*release c{8}\); found release b{31}1"
     ):

@@ -86,8 +86,8 @@ class World:
             shutil.copytree(self.model, context / "model")
             (context / "model" / "artifacts" / "version").write_text(version)
         identity = Identity(model, version, f"sha256:{version:a>64}", f"{version:b>32}")
-        (context / "release.json").write_text(json.dumps({**vars(identity), "batching": True}))
-        return Deployment(**vars(identity), context=context, python=Path(sys.executable))
+        (context / "release.json").write_text(json.dumps({**identity.fields(), "batching": True}))
+        return Deployment(identity, context=context, python=Path(sys.executable))
 
     def deploy(self, version: str, verify: Callable[[str], None] = lambda _: None) -> Running:
         """Deploy a version to production."""

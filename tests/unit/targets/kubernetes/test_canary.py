@@ -7,6 +7,7 @@ import requests
 
 from model_release.answers import Tolerances
 from model_release.config.kubernetes_settings import Canary
+from model_release.identity import Identity
 from model_release.targets import Deployment
 from model_release.targets.kubernetes.analysis import Sample
 from model_release.targets.kubernetes.canary import AnalysisRun
@@ -20,7 +21,7 @@ def replay(cases: list[Any]) -> Replay:
 
 
 def analysis_run(cases: list[Any], lines: list[str], load_per_second: float = 10.0) -> AnalysisRun:
-    deployment = Deployment("iris", "2", "sha256:0", "r", cases=cases)
+    deployment = Deployment(Identity("iris", "2", "sha256:0", "r"), cases=cases)
     settings = Canary(load_per_second=load_per_second)
     return AnalysisRun("iris", "http://127.0.0.1", deployment, settings, lines.append, lambda: None)
 
