@@ -12,12 +12,10 @@ from model_release.workspace import Workspace
 def check(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Ask everything once; say what is missing and what to do about it."""
     from model_release.operations.check_setup import Setting, diagnose
-    from model_release.targets.kubernetes.target import KubernetesTarget
 
     target = cli.target(arguments, workspace)
-    cluster = target if isinstance(target, KubernetesTarget) else None
     setting = Setting(
-        workspace, arguments.model_name, cluster, arguments.base_image, dict(os.environ)
+        workspace, arguments.model_name, target, arguments.base_image, dict(os.environ)
     )
     found = list(diagnose(setting))
     failed = [each for each in found if each.outcome == "failed"]

@@ -45,29 +45,28 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target") -> Report:
     """Say what a deploy would change, and change nothing; exit code 0 where it would be let in."""
     from model_release.stations.deploy_model import prepared
-    from model_release.targets.kubernetes.target import KubernetesTarget, summary
 
-    if not isinstance(target, KubernetesTarget):
+    if not target.runs_images:
         raise UsageError(
             f"--dry-run and --diff on target {target.name}",
             expected="a target with manifests",
             next_step="add --target kubernetes",
         )
     release = cli.release(arguments, workspace)
-    changes, added = target.diff(arguments.environment, prepared(workspace, release, target))
+    diff = target.diff(arguments.environment, prepared(workspace, release, target))
     return Report(
         title=f"{release.model} {release.version} in {arguments.environment}, nothing was changed",
         outcome="would be admitted",
-        tables=[Table("Changes", ("objects",), [(summary(changes),)])],
+        tables=[Table("Changes", ("objects",), [(diff.summary,)])],
         lines=[
-            *(f"taken away: {each}" for each in added),
-            *(changes.splitlines() * arguments.diff),
+            *(f"taken away: {each}" for each in diff.added),
+            *(diff.text.splitlines() * arguments.diff),
         ],
         data={
             "environment": arguments.environment,
             "release": release.id,
-            "diff": changes,
-            "added_by_hand": added,
+            "diff": diff.text,
+            "added_by_hand": list(diff.added),
         },
     )
 

@@ -18,9 +18,6 @@ from model_release.releases.ledger import Ledger
 from model_release.report import Report, Table
 from model_release.stations.promote_model import promote
 from model_release.targets import Deployment, Running, Target
-from model_release.targets.kubernetes.canary import check_pods
-from model_release.targets.kubernetes.rollout import STABLE, look
-from model_release.targets.kubernetes.target import KubernetesTarget, summary
 from model_release.workspace import Workspace
 
 MENDS = 2
@@ -135,13 +132,13 @@ class Audit:
             claims=_claims(ledger),
             build=build,
         )
-        if (
-            running
-            and running.identity.release == release.id
-            and isinstance(self.target, KubernetesTarget)
-        ):
-            changes, pods = _cluster(self.target, release)
-            seen = replace(seen, changes=changes, pods=pods)
+        if running and running.identity.release == release.id:
+            deployment = Deployment(release.identity, image=release.tags.get("release.image", ""))
+            seen = replace(
+                seen,
+                changes=str(self.target.diff("production", deployment)),
+                pods=self.target.faults("production", deployment),
+            )
         return seen, notes
 
     def _served(self, running: Running | None) -> Served | None:
@@ -229,27 +226,6 @@ def _previous(ledger: Ledger) -> str:
 
 def _age(text: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
-
-
-def _cluster(target: KubernetesTarget, release: Release) -> tuple[str, list[str]]:
-    """What was changed of the objects, and pods that answer as something else."""
-    deployment = Deployment(release.identity, image=release.tags.get("release.image", ""))
-    changes, added = target.diff("production", deployment)
-    slot = target.slot("production", release.model)
-    members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]
-    wrong = [
-        f"pod {pod.name} is not ready: {pod.trouble or pod.waits_for}"
-        for pod in members
-        if not pod.ready
-    ]
-    with slot.kubectl.proxy(slot.slug) as base:
-        for pod in members:
-            try:
-                if pod.ready:
-                    check_pods(base, [pod], deployment.identity)
-            except ReleaseError as error:
-                wrong.append(f"pod {pod.name}: {error.found or error.what}")
-    return "; ".join([*([summary(changes)] if changes else []), *added]), wrong
 
 
 def _report(

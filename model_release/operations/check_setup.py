@@ -13,7 +13,7 @@ from model_release.github.protection import rules
 from model_release.image import signing
 from model_release.image.docker import resolve
 from model_release.processes.tools import call
-from model_release.targets.kubernetes.target import KubernetesTarget
+from model_release.targets import Target
 from model_release.workspace import Workspace
 
 SECONDS = 60.0
@@ -36,14 +36,14 @@ class Setting:
     Args:
         workspace: the registry and the models' limits.
         model: name of the model that is to be released first.
-        cluster: the Kubernetes target; None where releases stay on this machine.
+        target: where it is to be released to.
         base_image: what images stand on; empty for the usual one.
         environment: variables, of which some say what is configured.
     """
 
     workspace: Workspace
     model: str
-    cluster: KubernetesTarget | None
+    target: Target
     base_image: str
     environment: Mapping[str, str]
 
@@ -51,20 +51,21 @@ class Setting:
 def diagnose(setting: Setting) -> Iterator[Finding]:
     """Ask everything, in the order in which a release would need it."""
     yield _python()
-    yield _asked("registry", lambda: _registry(setting))
-    yield _asked("limits", lambda: _limits(setting))
-    if setting.cluster is None:
-        reason = "releases go to this machine (--target local)"
-        yield from (Finding(name, "skipped", reason) for name in ("docker", "signing", "cluster"))
-    else:
-        yield _asked("docker", lambda: _docker(setting.base_image))
+    yield _finding("registry", lambda: _registry(setting))
+    yield _finding("limits", lambda: _limits(setting))
+    if setting.target.runs_images:
+        yield _finding("docker", lambda: _docker(setting.base_image))
         yield _signing(setting.environment)
         for name in ("staging", "production"):
-            yield _asked(f"cluster, {name}", partial(_cluster, setting, setting.cluster, name))
+            question = partial(setting.target.check, name, setting.model)
+            yield _finding(f"cluster, {name}", question)
+    else:
+        reason = f"releases go to this machine (--target {setting.target.name})"
+        yield from (Finding(name, "skipped", reason) for name in ("docker", "signing", "cluster"))
     yield _github(setting.environment)
 
 
-def _asked(name: str, question: Callable[[], str]) -> Finding:
+def _finding(name: str, question: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "passed", question())
     except ReleaseError as error:
@@ -110,15 +111,6 @@ def _signing(environment: Mapping[str, str]) -> Finding:
     if not shutil.which("cosign"):
         return Finding("signing", "failed", "cosign is not on PATH", "install cosign")
     return Finding("signing", "passed", f"by {found.signer}")
-
-
-def _cluster(setting: Setting, cluster: KubernetesTarget, environment: str) -> str:
-    if not shutil.which("kubectl"):
-        raise _missing("kubectl", "install kubectl")
-    cluster.check_context(environment)
-    slot = cluster.slot(environment, setting.model)
-    slot.check_permissions()
-    return f"namespace {slot.kubectl.namespace}, with what a deploy may do there"
 
 
 def _github(environment: Mapping[str, str]) -> Finding:

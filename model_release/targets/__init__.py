@@ -58,6 +58,24 @@ class Running:
     measured: Sequence[Table] = ()
 
 
+@dataclass(frozen=True)
+class Diff:
+    """What a deploy would change of what is deployed; empty where it is so already.
+
+    Args:
+        text: unified diff of the manifests.
+        summary: the objects in it, and how many lines of each.
+        added: what somebody added by hand and the deploy would take away, in words.
+    """
+
+    text: str = ""
+    summary: str = "none"
+    added: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return "; ".join([*([self.summary] if self.text else []), *self.added])
+
+
 class Target(Protocol):
     """A place with environments ("staging", "production") that models are deployed to."""
 
@@ -89,6 +107,22 @@ class Target(Protocol):
 
     def manifest(self, environment: str, deployment: Deployment) -> str:
         """What `deploy` would apply, as YAML, without asking anybody; "" where nothing is."""
+        ...
+
+    def check(self, environment: str, model: str) -> str:
+        """Where a deploy of `model` would go, once it is known that it may; changes nothing.
+
+        Raises:
+            ReleaseError: something that a deploy needs is missing.
+        """
+        ...
+
+    def diff(self, environment: str, deployment: Deployment) -> Diff:
+        """What `deploy` would change, which the target would admit; changes nothing."""
+        ...
+
+    def faults(self, environment: str, deployment: Deployment) -> Sequence[str]:
+        """What is wrong with servers that `deployment` runs as, in words: not ready, or another."""
         ...
 
     def running(self, environment: str | None = None) -> list[Running]:

@@ -44,6 +44,8 @@ EDITS = {
 class ClusterWeek(Week):
     """A week in two namespaces of a cluster."""
 
+    target: KubernetesTarget
+
     moments = Moments(comparing="comparing", beginning=" of 1 new, ", ending="smoke suite")
     build_gone = "image-gone"
 
@@ -62,7 +64,6 @@ class ClusterWeek(Week):
 
     def edit(self, expression: str) -> None:
         """Change production's Deployment with `kubectl edit`, and wait for what that leads to."""
-        assert isinstance(self.target, KubernetesTarget)
         where = f"--namespace={manifests.namespace(self.target.k8s, 'production')}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBE_EDITOR", f"sed -i '{expression}'")

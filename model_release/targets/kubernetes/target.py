@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from model_release.config.kubernetes_settings import Kubernetes
-from model_release.errors import OutsideError, UsageError
-from model_release.identity import slug
+from model_release.errors import OutsideError, ReleaseError, UsageError
+from model_release.identity import Identity, slug
 from model_release.report import Table
-from model_release.targets import Deployment, Progress, Running, Verify
+from model_release.targets import Deployment, Diff, Progress, Running, Verify
 from model_release.targets.kubernetes import manifests
+from model_release.targets.kubernetes.canary import check_pods
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
 from model_release.targets.kubernetes.manifests import Workload
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, look, read_state
+from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, look, read_state
 from model_release.targets.kubernetes.slot import Good, Slot
 from model_release.targets.kubernetes.upgrade import Upgrade
 
@@ -59,9 +60,9 @@ class KubernetesTarget:
             DetailedError: the deploy failed and was undone.
         """
         model = deployment.identity.model
-        slot, settings = self.slot(environment, model), self.settings(model)
+        slot, settings = self._slot(environment, model), self.settings(model)
         manifest = slot.manifest(_workload(deployment, settings))
-        self.check_context(environment)
+        self._check_context(environment)
         # The cluster has admitted a proven release before: it goes back without being asked again.
         changes, added = _preflight(slot, None if deployment.proven else manifest)
         what = f"deploying {model} to {environment}"
@@ -96,18 +97,35 @@ class KubernetesTarget:
     def manifest(self, environment: str, deployment: Deployment) -> str:
         """What a deploy applies, rendered here: no cluster is asked."""
         workload = _workload(deployment, self.settings(deployment.identity.model))
-        return self.slot(environment, deployment.identity.model).manifest(workload)
+        return self._slot(environment, deployment.identity.model).manifest(workload)
 
-    def diff(self, environment: str, deployment: Deployment) -> tuple[str, list[str]]:
-        """What a deploy would change, as a unified diff; the API server has admitted it all.
+    def check(self, environment: str, model: str) -> str:
+        """The namespace: context, cluster and permissions are there.
 
-        And what it would take away because somebody added it by hand, in words.
+        Raises:
+            UsageError: no such environment, or the context of production is not named.
+            OutsideError: the cluster is not reached, or permissions are missing.
         """
-        self.check_context(environment)
-        slot = self.slot(environment, deployment.identity.model)
+        self._check_context(environment)
+        slot = self._slot(environment, model)
+        slot.check_permissions()
+        return f"namespace {slot.kubectl.namespace}, with what a deploy may do there"
+
+    def diff(self, environment: str, deployment: Deployment) -> Diff:
+        """What a deploy would change; the API server has admitted it all."""
+        self._check_context(environment)
+        slot = self._slot(environment, deployment.identity.model)
         workload = _workload(deployment, self.settings(deployment.identity.model))
         changes, added = _preflight(slot, slot.manifest(workload))
-        return changes or "", added
+        return Diff(changes or "", summary(changes or ""), added)
+
+    def faults(self, environment: str, deployment: Deployment) -> Sequence[str]:
+        """Stable pods that are not ready, or do not answer as `deployment`."""
+        slot = self._slot(environment, deployment.identity.model)
+        members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]
+        with slot.kubectl.proxy(slot.slug) as base:
+            faults = [_fault(base, pod, deployment.identity) for pod in members]
+        return [fault for fault in faults if fault]
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
@@ -141,18 +159,13 @@ class KubernetesTarget:
             )
         ended = [run for run in self.running(environment) if model in (None, run.identity.model)]
         for run in ended:
-            self.slot(run.environment, run.identity.model).remove()
+            self._slot(run.environment, run.identity.model).remove()
         return ended
 
-    def slot(self, environment: str, model: str) -> Slot:
-        """Where a model is in an environment.
-
-        Raises:
-            UsageError: no such environment.
-        """
+    def _slot(self, environment: str, model: str) -> Slot:
         return Slot(self._kubectl(environment), self.k8s, environment, model)
 
-    def check_context(self, environment: str) -> None:
+    def _check_context(self, environment: str) -> None:
         """Production is never deployed to by a context that happens to be the current one.
 
         Raises:
@@ -211,6 +224,17 @@ def _preflight(slot: Slot, manifest: str | None) -> tuple[str | None, list[str]]
         allowed.result()
         added = owned.result()
         return changes.result() if changes else None, added
+
+
+def _fault(base: str, pod: Pod, wanted: Identity) -> str:
+    """What is wrong with a pod that should answer as `wanted`; "" for nothing."""
+    if not pod.ready:
+        return f"pod {pod.name} is not ready: {pod.trouble or pod.waits_for}"
+    try:
+        check_pods(base, [pod], wanted)
+    except ReleaseError as error:
+        return f"pod {pod.name}: {error.found or error.what}"
+    return ""
 
 
 def summary(diff: str) -> str:

@@ -7,7 +7,7 @@ serves; what is left over ends itself (`server_process`) or is ended by the next
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
 from model_release.smoke import ask_identity
-from model_release.targets import Deployment, Progress, Running, Verify
+from model_release.targets import Deployment, Diff, Progress, Running, Verify
 from model_release.targets.local.port import HOST, bind
 from model_release.targets.local.slot import Server, Slot
 
@@ -70,6 +70,22 @@ class LocalTarget:
     def manifest(self, environment: str, deployment: Deployment) -> str:  # noqa: ARG002
         """Nothing: a process has no manifest."""
         return ""
+
+    def check(self, environment: str, model: str) -> str:  # noqa: ARG002
+        """The environment's port: there is nothing else that a deploy needs.
+
+        Raises:
+            UsageError: no such environment.
+        """
+        return f"port {self._port(environment)} of this machine"
+
+    def diff(self, environment: str, deployment: Deployment) -> Diff:  # noqa: ARG002
+        """Nothing: a process has no manifest that somebody could edit."""
+        return Diff()
+
+    def faults(self, environment: str, deployment: Deployment) -> Sequence[str]:  # noqa: ARG002
+        """Nothing that `find` does not say: a slot has one server, and that says what it is."""
+        return ()
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
