@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from model_release.processes import sandbox
 from model_release.processes.environments import without_secrets
 from model_release.processes.locks import is_held
 from model_release.targets import Deployment
+from model_release.waiting import polls
 
 SERVER_PROCESS = ROOT / "model_release/targets/local/server_process"
 POLL_SECONDS = 0.03
@@ -83,17 +83,14 @@ class Server:
         Raises:
             OutsideError: the server stopped, or is not ready after `seconds`.
         """
-        deadline = time.monotonic() + seconds
-        while True:
+        for _ in polls(seconds, every=POLL_SECONDS):
             alive = self.alive
             state = self.state()
             if not alive:
                 raise self._problem("a server that loads its model", self.last_words())
             if state and state.phase == "ready":
                 return state
-            if time.monotonic() >= deadline:
-                raise self._problem(f"a loaded model within {seconds:g} s", "still loading")
-            time.sleep(POLL_SECONDS)
+        raise self._problem(f"a loaded model within {seconds:g} s", "still loading")
 
     def give(self) -> socket.socket | None:
         """The public listening socket, shared with this server; None when it hangs or drains."""
@@ -119,16 +116,16 @@ class Server:
 
     def end(self, seconds: float) -> None:
         """Drain it; after `seconds` end it by force. Return when its process is gone."""
-        deadline = time.monotonic() + seconds
         told = False
-        while self.alive and time.monotonic() < deadline:
+        for _ in polls(seconds, every=POLL_SECONDS):
+            if not self.alive:
+                return
             if state := self.state():
                 try:
                     os.kill(state.pid, 0 if told else signal.SIGTERM)
                 except ProcessLookupError:  # only what it forked lives on
                     break
                 told = True
-            time.sleep(POLL_SECONDS)
         self._kill()
 
     def last_words(self) -> str:
@@ -140,16 +137,13 @@ class Server:
         return lines[-1][-400:] if lines else "nothing in its log"
 
     def _kill(self) -> None:
-        deadline = time.monotonic() + KILL_SECONDS
-        while self.alive:  # so its process group exists, and the number is no other's
-            if time.monotonic() >= deadline:
-                raise self._problem(
-                    "its processes to end when they are killed", "one that lives on"
-                )
-            if state := self.state():
+        for _ in polls(KILL_SECONDS, every=POLL_SECONDS):
+            if not self.alive:
+                return
+            if state := self.state():  # its group exists, and the number is no other's
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(state.pid, signal.SIGKILL)
-            time.sleep(POLL_SECONDS)
+        raise self._problem("its processes to end when they are killed", "one that lives on")
 
     def _ask(self, command: bytes, descriptors: list[int]) -> tuple[bytes, list[int]]:
         # The path of a Unix socket may have 100 characters: come by a short link.
