@@ -23,6 +23,7 @@ from model_release.targets.kubernetes.traffic import (
     both_tracks,
     pod_url,
 )
+from model_release.waiting import retry
 
 LISTEN_SHARE = 0.1
 """Of the configured time: how long callers alone are counted, to see whether they are enough."""
@@ -131,14 +132,11 @@ def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
 
 def _identity(url: str) -> Identity:
     """Who a server is; asked again while one that has just become ready is not reached yet."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        try:
-            return ask_identity(url)
-        except OutsideError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(SETTLE_POLL_SECONDS)
+
+    def ask() -> Identity:
+        return ask_identity(url)
+
+    return retry(ask, OutsideError, SETTLE_SECONDS, every=SETTLE_POLL_SECONDS)
 
 
 def verify_pods(base: str, members: Sequence[Pod], verify: Verify) -> None:

@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from model_release.errors import OutsideError
 from model_release.targets.kubernetes.manifests import PREPARATION
+from model_release.waiting import retry
 
 FIELD_MANAGER = "model-release"
 UNREACHABLE = re.compile(
@@ -92,14 +92,11 @@ class Kubectl:
         Raises:
             KubectlError: kubectl is missing, was killed, took too long, or failed.
         """
-        deadline = time.monotonic() + self.patience
-        while True:
-            try:
-                return self._once(arguments, text, allowed)
-            except UnreachableError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(RETRY_SECONDS)
+
+        def call() -> str:
+            return self._once(arguments, text, allowed)
+
+        return retry(call, UnreachableError, self.patience, every=RETRY_SECONDS)
 
     def json(self, *arguments: str, text: str | None = None) -> Any:
         """The same, for output in JSON."""

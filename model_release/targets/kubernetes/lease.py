@@ -17,6 +17,7 @@ from typing import Any
 
 from model_release.errors import OutsideError
 from model_release.targets.kubernetes.kubectl import Kubectl, KubectlError, UnreachableError
+from model_release.waiting import polls
 
 DURATION_SECONDS = 15
 """A lease that nobody renewed for this long is free: its holder was killed."""
@@ -122,33 +123,28 @@ def hold(
 def _acquire(
     kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Callable[[str], None]
 ) -> Any:
-    deadline = time.monotonic() + wait_seconds
-    seen, seen_at, waited_for = "", time.monotonic(), ""
-    while True:
-        found = kubectl.find("lease", name)
-        if found and found["metadata"]["resourceVersion"] != seen:
-            seen, seen_at = found["metadata"]["resourceVersion"], time.monotonic()
-        if found is None or _free(found, time.monotonic() - seen_at):
-            taken = _take(kubectl, name, found)
-            if taken:
+    first_seen: dict[str, float] = {}
+    holder = ""
+    for _ in polls(wait_seconds, every=POLL_SECONDS):
+        while (found := kubectl.find("lease", name)) is None or _free(found, first_seen):
+            if taken := _take(kubectl, name, found):
                 return taken
-            continue
-        holder = found["spec"]["holderIdentity"]
-        if time.monotonic() >= deadline:
-            raise OutsideError(
-                f"{what} is busy",
-                expected=f"it to be free within {wait_seconds:g} s",
-                found=f"{holder}, last seen {found['spec']['renewTime']}",
-                next_step="wait for that deploy and run again",
-            )
-        if holder != waited_for:
-            waited_for = holder
+        spec = found["spec"]
+        if spec["holderIdentity"] != holder:
+            holder = spec["holderIdentity"]
             progress(f"waiting for {holder}")
-        time.sleep(POLL_SECONDS)
+    raise OutsideError(
+        f"{what} is busy",
+        expected=f"it to be free within {wait_seconds:g} s",
+        found=f"{holder}, last seen {spec['renewTime']}",
+        next_step="wait for that deploy and run again",
+    )
 
 
-def _free(lease: Any, unchanged_seconds: float) -> bool:
-    spec = lease["spec"]
+def _free(lease: Any, first_seen: dict[str, float]) -> bool:
+    """Whether nobody holds it any more; `first_seen` is when each of its versions was met."""
+    spec, now = lease["spec"], time.monotonic()
+    unchanged_seconds = now - first_seen.setdefault(lease["metadata"]["resourceVersion"], now)
     if not spec.get("holderIdentity") or unchanged_seconds > spec["leaseDurationSeconds"]:
         return True
     age = datetime.now(UTC) - datetime.fromisoformat(spec["renewTime"])

@@ -9,6 +9,7 @@ from model_release.errors import OutsideError
 from model_release.identity import Identity
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.manifests import ANNOTATION, NAME, TRACK
+from model_release.waiting import polls
 
 POLL_SECONDS = 0.5
 UNSCHEDULABLE_SECONDS = 20.0
@@ -97,27 +98,21 @@ def follow(
         OutsideError: it cannot become complete, or did not in time; names the cause.
     """
     name = deployment_name(slug, track)
-    deadline = time.monotonic() + seconds
     told = ""
-    while True:
-        seen = look(kubectl, slug)
-        found = seen.deployments.get(track)
-        if found is None:
-            raise OutsideError(f"deployment {name} is gone", next_step="release again")
-        release = found.identity.release
-        ours = [pod for pod in seen.pods[track] if pod.release == release and not pod.gone]
+    for _ in polls(seconds, every=POLL_SECONDS):
+        found, ours = _rollout(look(kubectl, slug), track, name)
         if found.complete and len([pod for pod in ours if pod.ready]) >= found.wanted:
             return [pod for pod in ours if pod.ready]
         # A pod that serves now has outlived whatever its last container died of.
         troubles = [pod.trouble for pod in ours if pod.trouble and not pod.ready]
         trouble = found.trouble or next(iter(troubles), "")
-        if trouble or time.monotonic() >= deadline:
-            raise _stuck(name, found, ours, trouble, seconds)
+        if trouble:
+            break
         line = _progress(name, found, ours)
         if line != told:
             progress(line)
             told = line
-        time.sleep(POLL_SECONDS)
+    raise _stuck(name, found, ours, trouble, seconds)
 
 
 def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
@@ -129,16 +124,25 @@ def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
     Raises:
         OutsideError: some are still there after `seconds`.
     """
-    deadline = time.monotonic() + seconds
-    while living := [pod.name for pod in look(kubectl, slug).pods[track] if not pod.gone]:
-        if time.monotonic() >= deadline:
-            raise OutsideError(
-                f"pods of deployment {deployment_name(slug, track)}",
-                expected=f"deleted {seconds:g} s after their deployment",
-                found=", ".join(living),
-                next_step="delete them, and see whether the controller manager is well",
-            )
-        time.sleep(POLL_SECONDS)
+    for _ in polls(seconds, every=POLL_SECONDS):
+        living = [pod.name for pod in look(kubectl, slug).pods[track] if not pod.gone]
+        if not living:
+            return
+    raise OutsideError(
+        f"pods of deployment {deployment_name(slug, track)}",
+        expected=f"deleted {seconds:g} s after their deployment",
+        found=", ".join(living),
+        next_step="delete them, and see whether the controller manager is well",
+    )
+
+
+def _rollout(seen: Snapshot, track: str, name: str) -> tuple[State, list[Pod]]:
+    """The Deployment of a track, and the pods of its release."""
+    found = seen.deployments.get(track)
+    if found is None:
+        raise OutsideError(f"deployment {name} is gone", next_step="release again")
+    release = found.identity.release
+    return found, [pod for pod in seen.pods[track] if pod.release == release and not pod.gone]
 
 
 def _progress(name: str, found: State, members: Sequence[Pod]) -> str:

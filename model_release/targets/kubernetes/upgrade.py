@@ -1,6 +1,5 @@
 """One upgrade of what a slot serves: canary, rollout, bake; or everything as before."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from model_release.targets.kubernetes.lease import Lease
 from model_release.targets.kubernetes.manifests import SPARE_SECONDS, Workload
 from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, follow, look, until_gone
 from model_release.targets.kubernetes.slot import Good, Slot, minimum
+from model_release.waiting import polls
 
 PATIENCE_SECONDS = 120.0
 """How long an API server that is away is waited for, to put things back as they were."""
@@ -147,11 +147,9 @@ class Upgrade:
         """Watch the new pods for a while: one that restarts or is not ready ends the deploy."""
         seconds = self.settings.canary.bake_seconds
         self.progress(f"watching the new pods for {seconds:g} s")
-        deadline = time.monotonic() + seconds
         begun = {pod.uid: pod.restarts for pod in self._stable_pods()}
-        while time.monotonic() < deadline:
+        for _ in polls(seconds, every=WATCH_SECONDS) if seconds else ():
             self.lease.check()
-            time.sleep(min(WATCH_SECONDS, max(0.0, deadline - time.monotonic())))
             for pod in self._stable_pods():
                 if pod.trouble or pod.restarts > begun.get(pod.uid, 0):
                     raise OutsideError(
