@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol, answered by MLflow's own code; what differs is in `differences.py`."""
+"""MLflow's scoring protocol, answered by MLflow's own code; docs/serving.md says what differs."""
 
 import logging
 import os

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.differences import DIFFERENCES, expected
 from serving.protocol import Answer
 from tests.integration.serving.bodies import BODIES, CSV, MIXED, NUMBERS, RAW, split
+from tests.integration.serving.differences import DIFFERENCES, expected
 
 pytestmark = pytest.mark.xdist_group("serving-hosted")
 

@@ -5,9 +5,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from serving.context import Release
-from serving.differences import DIFFERENCES
 from serving.metrics import Metrics
 from serving.settings import Settings
+from tests.integration.serving.differences import DIFFERENCES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
 

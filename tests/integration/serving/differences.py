@@ -19,7 +19,7 @@ _NOT_FOUND = Answer(404, b'{"detail":"Not Found"}')
 _PAGES = frozenset(("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"))
 
 
-class Difference(NamedTuple):
+class ProtocolDifference(NamedTuple):
     """One rule: turns MLflow's answer into the one given here, or returns None where it is equal.
 
     `rewrite` takes the path, whether a Content-Type was sent, and MLflow's answer.
@@ -55,27 +55,27 @@ def _no_redirect(path: str, _typed: bool, theirs: Answer) -> Answer | None:
 
 
 DIFFERENCES = (
-    Difference(
+    ProtocolDifference(
         "an error has no `stack_trace`",
         "it shows paths and code of the model to any caller; the server logs where it failed",
         _without_trace,
     ),
-    Difference(
+    ProtocolDifference(
         "a request without Content-Type is 415 instead of 500",
         "MLflow trips over the missing header; it is the caller's mistake",
         _untyped,
     ),
-    Difference(
+    ProtocolDifference(
         "a body that makes MLflow's parser raise something unforeseen is 400 instead of 500",
         "the body is at fault, not the server; alerts on 5xx stay meaningful",
         _unreadable,
     ),
-    Difference(
+    ProtocolDifference(
         "no `/docs`, `/redoc`, `/openapi.json`",
         "pages of its web framework, not of its protocol; they load scripts from elsewhere",
         _no_pages,
     ),
-    Difference(
+    ProtocolDifference(
         "a path with a slash too many is 404 instead of a redirect",
         "the redirect repeats the caller's Host header, and loses the body with many clients",
         _no_redirect,
