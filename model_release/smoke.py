@@ -44,7 +44,7 @@ Case = Mapping[str, object]
 """A golden case: {"name", "request": a scoring request body, "predictions": its answer's}."""
 
 
-def smoke(
+def check_server(
     url: str,
     expected: Identity | None,
     cases: Sequence[Case],

@@ -10,11 +10,11 @@ from model_release.workspace import Workspace
 
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Approve or reject where that was asked for; show what is written down."""
-    from model_release.stations.approve_model import decide, shown
+    from model_release.stations.approve_model import set_approval, shown
 
     if arguments.status:
         release = cli.release(arguments, workspace)
-        decide(
+        set_approval(
             release,
             by=arguments.approve,
             why=arguments.reason,

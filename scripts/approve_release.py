@@ -12,7 +12,7 @@ from model_release.workspace import Workspace
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Read the approvals of this run, hold them against the model's rules, record them."""
     from model_release.github import GitHub
-    from model_release.stations.approve_release import Trust, review
+    from model_release.stations.approve_release import Trust, approve_release
 
     trust = Trust(
         separate=workspace.config(arguments.model_name).production.separate_people,
@@ -20,7 +20,7 @@ def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     )
     release = cli.release(arguments, workspace)
     github = GitHub.from_environment(os.environ)
-    release = review(release, github, os.environ.get("GITHUB_RUN_ID", ""), trust)
+    release = approve_release(release, github, os.environ.get("GITHUB_RUN_ID", ""), trust)
     names = ("by", "how", "dispatcher", "trainer", "comment", "run")
     facts = {name: release.tags.get(f"approval.{name}", "") for name in names}
     rows = [(name, value) for name, value in facts.items() if value]

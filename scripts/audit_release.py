@@ -16,7 +16,7 @@ def audit(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.releases import ledger
 
     name = arguments.model
-    names = [check_name(name)] if name else ledger.models(workspace.registry)
+    names = [check_name(name)] if name else ledger.models_with_ledger(workspace.registry)
     target = cli.target(arguments, workspace)
     return Audit(workspace, target, arguments.grace).report(names, fix=arguments.fix)
 

@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 
 def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Make the context, and the image if a registry is named; say where they are."""
-    from model_release.image.context import build as build_context
+    from model_release.image.context import build_context
     from model_release.stations.build_image import ImageSettings, build_image
 
     release = _release(arguments, workspace)

@@ -11,13 +11,13 @@ from model_release.workspace import Workspace
 
 def check(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Ask everything once; say what is missing and what to do about it."""
-    from model_release.operations.check_setup import Setting, diagnose
+    from model_release.operations.check_setup import Setting, check_setup
 
     target = cli.target(arguments, workspace)
     setting = Setting(
         workspace, arguments.model_name, target, arguments.base_image, dict(os.environ)
     )
-    found = list(diagnose(setting))
+    found = list(check_setup(setting))
     failed = [each for each in found if each.outcome == "failed"]
     rows = [(each.name, each.outcome, each.found, each.next_step) for each in found]
     return Report(

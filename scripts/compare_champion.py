@@ -12,14 +12,14 @@ def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Compare; with --promote go on to promotion where the gate would say yes."""
     from dataclasses import replace
 
-    from model_release.operations.compare_champion import compare as look
-    from model_release.stations.promote_model import promote, rollback_command
+    from model_release.operations.compare_champion import compare_champion
+    from model_release.stations.promote_model import promote_model, rollback_command
 
-    report = look(workspace, arguments.model_name, arguments.model_version)
+    report = compare_champion(workspace, arguments.model_name, arguments.model_version)
     if not arguments.promote or report.exit_code:
         return report
     target = cli.target(arguments, workspace)
-    release = promote(cli.release(arguments, workspace), target)
+    release = promote_model(cli.release(arguments, workspace), target)
     undo = rollback_command(release, target)
     return replace(
         report,

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Deploy and say what serves now."""
-    from model_release.stations.deploy_model import deploy as deploy_release
+    from model_release.stations.deploy_model import deploy_model
 
     target = cli.target(arguments, workspace)
     if arguments.dry_run or arguments.diff:
         return preview(arguments, workspace, target)
-    release, running = deploy_release(
+    release, running = deploy_model(
         workspace,
         cli.release(arguments, workspace),
         arguments.environment,

@@ -12,7 +12,7 @@ from model_release.workspace import Workspace
 
 def describe(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Make the page; show it in the job summary and where it was asked for."""
-    from model_release.operations.describe_release import describe as describe_release
+    from model_release.operations.describe_release import describe_release
 
     release = cli.release(arguments, workspace)
     described = describe_release(workspace, release, cli.target(arguments, workspace))

@@ -10,11 +10,10 @@ from model_release.workspace import Workspace
 
 def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
-    from model_release.stations.promote_model import promote as promote_release
-    from model_release.stations.promote_model import rollback_command
+    from model_release.stations.promote_model import promote_model, rollback_command
 
     target = cli.target(arguments, workspace)
-    release = promote_release(cli.release(arguments, workspace), target)
+    release = promote_model(cli.release(arguments, workspace), target)
     undo = rollback_command(release, target)
     facts = {
         "model": release.model,

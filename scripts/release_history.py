@@ -10,9 +10,9 @@ from model_release.workspace import Workspace
 
 def show(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Tell the ledger."""
-    from model_release.operations.release_history import chronicle
+    from model_release.operations.release_history import release_history
 
-    return chronicle(workspace, arguments.model_name, arguments.alias, arguments.at)
+    return release_history(workspace, arguments.model_name, arguments.alias, arguments.at)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

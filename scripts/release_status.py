@@ -10,13 +10,12 @@ from model_release.workspace import Workspace
 
 def status(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Say what serves, or end it with --stop."""
-    from model_release.operations.release_status import status as look
-    from model_release.operations.release_status import stop
+    from model_release.operations.release_status import release_status, stop
 
     target = cli.target(arguments, workspace)
     if arguments.stop:
         return stop(target, arguments.environment)
-    return look(workspace, target, arguments.environment)
+    return release_status(workspace, target, arguments.environment)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,10 +10,10 @@ from model_release.workspace import Workspace
 
 def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Roll back and say what serves now."""
-    from model_release.operations.rollback_model import rollback as roll
+    from model_release.operations.rollback_model import rollback_model
 
     model = arguments.model_name
-    done = roll(
+    done = rollback_model(
         workspace,
         model,
         cli.target(arguments, workspace),

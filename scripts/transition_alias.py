@@ -11,12 +11,12 @@ from model_release.workspace import Workspace
 def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
     from model_release.errors import UsageError
-    from model_release.operations.transition_alias import move_alias
+    from model_release.operations.transition_alias import transition_alias
 
     if not arguments.model_version:
         raise UsageError("model version", expected="--model-version", found="none")
     expected = arguments.expected
-    entry = move_alias(
+    entry = transition_alias(
         workspace,
         arguments.model_name,
         arguments.alias,

@@ -12,9 +12,9 @@ from model_release.workspace import Workspace
 def validate(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Judge the version; the report says for each gate what was required and found."""
     from model_release.stations.run_release import validation_report
-    from model_release.stations.validate_model import validate as judge
+    from model_release.stations.validate_model import validate_model
 
-    release = judge(workspace, arguments.model_name, arguments.model_version)
+    release = validate_model(workspace, arguments.model_name, arguments.model_version)
     tell_workflow(release=release.id)
     return validation_report(release)
 

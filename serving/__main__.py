@@ -19,14 +19,14 @@ from serving import imports, workers
 from serving.context import model_folder, read_release
 from serving.cpus import limit_threads
 from serving.errors import ServingError
-from serving.settings import Settings, describe
+from serving.settings import Settings, settings_table
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving",
         description="Serve one MLflow model: MLflow's scoring protocol, requests merged.",
-        epilog=f"settings, by environment variable (default):\n{describe()}",
+        epilog=f"settings, by environment variable (default):\n{settings_table()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--context", type=Path, default=Path(), help="context folder (default: .)")
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model_folder(arguments.context)
         bound = _socket(arguments)
         if settings.workers > 1:
-            workers.run(arguments.context, bound, settings.workers)
+            workers.run_workers(arguments.context, bound, settings.workers)
         else:
             _serve(arguments.context, bound, settings)
     except ServingError as error:

@@ -111,7 +111,7 @@ def _number(metadata: Mapping[str, object], text: str, kind: type) -> float:
     return value
 
 
-def describe() -> str:
+def settings_table() -> str:
     """The settings as lines `VARIABLE (default): meaning`, for `--help`."""
     lines = (
         f"  {each.metadata['variable']} ({each.default}): {each.metadata['what']}"

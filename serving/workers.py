@@ -12,7 +12,7 @@ from serving import metrics
 from serving.errors import ServingError
 
 
-def run(context: Path, bound: socket.socket, count: int) -> None:
+def run_workers(context: Path, bound: socket.socket, count: int) -> None:
     """Start `count` workers that accept from `bound`, pass signals on, wait for all of them.
 
     Raises:

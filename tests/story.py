@@ -14,7 +14,7 @@ import mlflow
 from model_release import releases
 from model_release.operations.audit_release import Audit
 from model_release.releases import history
-from model_release.releases import ledger as ledgers
+from model_release.releases.ledger import read_ledger
 from model_release.targets import Running, Target
 from model_release.workspace import Workspace
 from tests.integration.ledger.servers import mlflow_server, postgres, seaweed
@@ -97,7 +97,7 @@ class Week:
 
     def restore(self) -> None:
         """What production serves is put there anew, as it was released."""
-        champion = ledgers.read(self.workspace.registry, MODEL).current()
+        champion = read_ledger(self.workspace.registry, MODEL).current()
         assert champion
         self.machine.run(ROLLBACK, "--release", champion.release, "--reason", "restore it")
 
@@ -155,7 +155,7 @@ def check_history(week: Week) -> None:
         ("mend", "2", "ada", "the alias was moved by hand to 5"),
     ]
     assert [row["since"] for row in told[1:]] == [row["until"] for row in told[:-1]]
-    ledger = ledgers.read(week.workspace.registry, MODEL)
+    ledger = read_ledger(week.workspace.registry, MODEL)
     for moment, version in week.seen:
         found = history.at_moment(ledger.entries, moment)
         assert found.reign is not None
@@ -169,7 +169,7 @@ def check_history(week: Week) -> None:
 
 def check_bad_input(week: Week) -> None:
     """Each is refused by name, and nothing changes."""
-    before = ledgers.read(week.workspace.registry, MODEL).entries
+    before = read_ledger(week.workspace.registry, MODEL).entries
     for arguments, text in (
         (("--reason", "x", "--model-version", "3"), "expected a release that was champion"),
         (("--reason", " "), "reason; expected words"),
@@ -182,7 +182,7 @@ def check_bad_input(week: Week) -> None:
     named = ("--alias", "latest", "--model-version", "1")
     _, err = week.machine.run("scripts/transition_alias.py", *named, code=2)
     assert "which MLflow reserves" in err
-    assert ledgers.read(week.workspace.registry, MODEL).entries == before
+    assert read_ledger(week.workspace.registry, MODEL).entries == before
     week.look("2")
 
 

@@ -9,7 +9,7 @@ import pkgutil
 from functools import cache
 from typing import Any, Protocol, cast
 
-from model_release.gates.outcome import Limits, Outcome
+from model_release.gates.outcome import GateLimits, Outcome
 
 ORDER = (
     "integrity",
@@ -31,7 +31,7 @@ class Gate(Protocol):
     """What a module in this folder offers."""
 
     EVIDENCE: type
-    Limits: type[Limits]
+    Limits: type[GateLimits]
 
     def judge(self, evidence: Any, limits: Any) -> Outcome:
         """Decide: pure, from the evidence and the model's limits alone."""

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from model_release.gates.evidence import Scores
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import MetricName, Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, MetricName, Outcome, failed, passed
 from model_release.metrics import METRICS
 from model_release.metrics.bootstrap import PairedDifference, PairedSample, paired_bootstrap
 
@@ -24,7 +23,7 @@ def _resampled(name: str) -> str:
 Margin = Annotated[float, Field(ge=0)]
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """At most `max_regression` worse than the champion on the same rows, with a confidence."""
 
     needs: ClassVar[tuple[str, ...]] = ("max_regression",)

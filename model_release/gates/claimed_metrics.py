@@ -5,13 +5,20 @@ from typing import ClassVar
 from pydantic import Field
 
 from model_release.gates.evidence import Claims
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, Threshold, failed, listed, misses, passed
+from model_release.gates.outcome import (
+    GateLimits,
+    Outcome,
+    Threshold,
+    failed,
+    listed,
+    misses,
+    passed,
+)
 
 EVIDENCE = Claims
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Thresholds on the metrics that the training run logged, under the names it gave them."""
 
     needs: ClassVar[tuple[str, ...]] = ("thresholds",)

@@ -3,13 +3,12 @@
 from pydantic import Field
 
 from model_release.gates.evidence import Environment
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Environment
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """The requirements lock with hashes and install, for the Python the model was logged with."""
 
     python: str = Field(

@@ -63,7 +63,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Field:
+class Column:
     """A column, a tensor or a parameter of a signature; `type` as MLflow writes it."""
 
     name: str
@@ -76,9 +76,9 @@ class Signature:
     """What a model accepts and answers. `None` where its signature does not say."""
 
     version: str
-    inputs: tuple[Field, ...] | None
-    outputs: tuple[Field, ...] | None
-    params: tuple[Field, ...] = ()
+    inputs: tuple[Column, ...] | None
+    outputs: tuple[Column, ...] | None
+    params: tuple[Column, ...] = ()
     has_input_example: bool = False
 
 

@@ -3,13 +3,12 @@
 from pydantic import Field
 
 from model_release.gates.evidence import Golden
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Golden
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """The model answers its own input example and a sample of the holdout; the answers are kept."""
 
     rows: int = Field(16, ge=1, description="Rows of the holdout that are kept with their answers.")

@@ -1,13 +1,12 @@
 """Integrity: the registry holds the files that this release is about."""
 
 from model_release.gates.evidence import Files
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Files
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Files match the digest recorded for this release; the version is READY."""
 
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from model_release.gates.evidence import Timing
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Timing
 MIB = 1024 * 1024
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Time of predicting one row and a batch, in the model's own process, and size on disk."""
 
     single_p50_ms: float = Field(100.0, gt=0, description="Median time of one row, in ms.")

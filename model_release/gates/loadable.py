@@ -3,14 +3,13 @@
 from pydantic import Field
 
 from model_release.gates.evidence import Load
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Load
 MIB = 1024 * 1024
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Loads in its own environment, without the pipeline's secrets, within time and memory."""
 
     max_seconds: float = Field(120.0, gt=0, description="Time that loading may take, in seconds.")

@@ -6,14 +6,21 @@ from typing import ClassVar
 from pydantic import Field
 
 from model_release.gates.evidence import Scores
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import MetricThresholds, Outcome, failed, listed, misses, passed
+from model_release.gates.outcome import (
+    GateLimits,
+    MetricThresholds,
+    Outcome,
+    failed,
+    listed,
+    misses,
+    passed,
+)
 from model_release.metrics import METRICS
 
 EVIDENCE = Scores
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Thresholds on metrics recomputed on the holdout, which claimed metrics must agree with."""
 
     needs: ClassVar[tuple[str, ...]] = ("thresholds",)

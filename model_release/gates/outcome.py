@@ -64,7 +64,7 @@ def _needs_in_schema(schema: dict[str, Any], limits: type[BaseModel]) -> None:
         schema["anyOf"] = [{"required": list(needs)}, {"required": ["skip"]}]
 
 
-class Limits(BaseModel):
+class GateLimits(BaseModel):
     """Base of every gate's section in `models/<name>.yaml`."""
 
     model_config = ConfigDict(

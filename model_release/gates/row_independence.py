@@ -3,13 +3,12 @@
 from pydantic import Field
 
 from model_release.gates.evidence import Rows
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Rows
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """A row is answered alone as in a batch, which decides whether the server batches requests."""
 
     required: bool = Field(False, description="Whether a model that fails this is refused.")

@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from model_release.gates.evidence import Serialization, SerializedFile
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Serialization
 NAMED = 5
@@ -21,7 +20,7 @@ TypeName = Annotated[
 ]
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """No pickle, or only from trusted flavors or of trusted types; what it imports is named."""
 
     trusted_flavors: tuple[str, ...] = Field(

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from model_release.gates.evidence import Field as Column
-from model_release.gates.evidence import Signature, Signatures
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.evidence import Column, Signature, Signatures
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Signatures
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """A signature and an input example; no new required input and no changed type or output."""
 
     breaking_versions: tuple[int, ...] = Field(

@@ -6,14 +6,21 @@ from typing import ClassVar
 from pydantic import Field
 
 from model_release.gates.evidence import Scores, Slice
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import MetricThresholds, Outcome, failed, listed, misses, passed
+from model_release.gates.outcome import (
+    GateLimits,
+    MetricThresholds,
+    Outcome,
+    failed,
+    listed,
+    misses,
+    passed,
+)
 from model_release.metrics import METRICS
 
 EVIDENCE = Scores
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Thresholds that hold for the rows of every value of the named columns."""
 
     needs: ClassVar[tuple[str, ...]] = ("columns", "thresholds")

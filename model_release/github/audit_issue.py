@@ -22,7 +22,7 @@ class Step:
     comment: str = ""
 
 
-def decide(report: Mapping[str, Any], issues: Sequence[Mapping[str, Any]]) -> Step:
+def next_step(report: Mapping[str, Any], issues: Sequence[Mapping[str, Any]]) -> Step:
     """What the audit's report means for the open issues with its label; the oldest is the one.
 
     Raises:

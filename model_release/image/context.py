@@ -24,7 +24,7 @@ class Context:
     digest: str
 
 
-def build(workspace: Workspace, release: Release) -> tuple[Release, Context]:
+def build_context(workspace: Workspace, release: Release) -> tuple[Release, Context]:
     """Make the context of a validated release, or find it made; record its digest.
 
     Raises:

@@ -27,7 +27,7 @@ from model_release.gates.evidence import (
 from model_release.measurement import code_files
 from model_release.measurement.holdout import FetchArtifact, HoldoutData, open_holdout
 from model_release.measurement.mlmodel import read_signature
-from model_release.measurement.rows import differences, spread
+from model_release.measurement.rows import row_differences, spread
 from model_release.measurement.scoring import score_holdout
 from model_release.measurement.subject import Candidate, Subject
 from model_release.measurement.timing import ask_golden, time_rows
@@ -285,7 +285,7 @@ class Collector:
             *_, alone, together = (answers[: limits.rows] for answers in self._timed)
         except ModelError as error:
             return Rows((), problem=str(error))
-        return Rows(differences(alone, together, rtol=limits.rtol, atol=limits.atol))
+        return Rows(row_differences(alone, together, rtol=limits.rtol, atol=limits.atol))
 
     def _golden(self) -> Golden:
         self.collect(Load)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from model_release.errors import RefusedError
-from model_release.gates.evidence import Field, Signature
+from model_release.gates.evidence import Column, Signature
 
 
 def read_signature(model_dir: Path, version: str) -> Signature:
@@ -40,14 +40,14 @@ def read_signature(model_dir: Path, version: str) -> Signature:
         ) from error
 
 
-def _fields(text: str | None) -> tuple[Field, ...] | None:
+def _fields(text: str | None) -> tuple[Column, ...] | None:
     return None if text is None else tuple(_each_field(json.loads(text)))
 
 
-def _each_field(specs: list[dict[str, Any]]) -> Iterator[Field]:
+def _each_field(specs: list[dict[str, Any]]) -> Iterator[Column]:
     for place, spec in enumerate(specs):
         required = bool(spec.get("required", not spec.get("optional", False)))
-        yield Field(str(spec.get("name", place)), _type(spec), required and "default" not in spec)
+        yield Column(str(spec.get("name", place)), _type(spec), required and "default" not in spec)
 
 
 def _type(spec: dict[str, Any]) -> str:

@@ -23,7 +23,9 @@ def scoring_request(names: Sequence[str], columns: Sequence[Array]) -> dict[str,
     return {"dataframe_split": {"columns": list(names), "data": data}}
 
 
-def differences(alone: Array, together: Array, *, rtol: float, atol: float) -> tuple[float, ...]:
+def row_differences(
+    alone: Array, together: Array, *, rtol: float, atol: float
+) -> tuple[float, ...]:
     """Per row, the largest absolute difference between two answers beyond the tolerance.
 
     0.0 where they agree within `atol + rtol * |together|`, infinity where the answers have another

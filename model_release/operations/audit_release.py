@@ -12,11 +12,10 @@ from model_release.errors import ReleaseError, UsageError
 from model_release.image import docker
 from model_release.operations.differences import Difference, Seen, Served, differences
 from model_release.releases import Release, history, moves
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
-from model_release.releases.ledger import Ledger
+from model_release.releases.ledger import EXPERIMENTS, Ledger, read_ledger
 from model_release.report import Report, Table
-from model_release.stations.promote_model import promote
+from model_release.stations.promote_model import promote_model
 from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
 
@@ -65,7 +64,7 @@ class Audit:
     def model(self, name: str) -> tuple[list[Difference], list[str]]:
         """The differences of one model, and what is worth a line without being one."""
         self.workspace.progress.step(f"auditing {name}")
-        ledger = ledgers.read(self.workspace.registry, name)
+        ledger = read_ledger(self.workspace.registry, name)
         entry = ledger.under_way
         if entry and _age(entry.at) < self.grace:
             return [], [
@@ -84,7 +83,7 @@ class Audit:
         registry = self.workspace.registry
         kinds = {each.kind for each in found if each.fixable}
         try:
-            ledger = ledgers.read(registry, name)
+            ledger = read_ledger(registry, name)
             if ledger.under_way and ledger.under_way.kind != "rollback":
                 ledger, _ = moves.finish(ledger, ledger.under_way, force=True)
             current = ledger.current()
@@ -105,7 +104,7 @@ class Audit:
         running = self.target.find("production", name)
         release = self._release(running.identity.release) if running else None
         if release and _promotable(release):
-            promote(release, self.target)
+            promote_model(release, self.target)
 
     def _look(self, ledger: Ledger) -> tuple[Seen, list[str]]:
         registry, name = self.workspace.registry, ledger.model
@@ -195,7 +194,7 @@ class Audit:
 
     def _unclaim(self, ledger: Ledger, current: Entry) -> None:
         """End, in their tags, the reigns of releases that the ledger does not have as champion."""
-        for each in ledger.registry.find_runs(ledgers.EXPERIMENTS + ledger.model, CLAIMS):
+        for each in ledger.registry.find_runs(EXPERIMENTS + ledger.model, CLAIMS):
             claimed = releases.load(ledger.registry, each)
             if each != current.release and not claimed.tags.get("champion.until"):
                 claimed.note({"champion.until": history.closed_at(current)})
@@ -206,7 +205,7 @@ CLAIMS: Mapping[str, str] = {"release.state": "released"}
 
 def _claims(ledger: Ledger) -> list[str]:
     """Releases whose tags say that they are champion now."""
-    found = ledger.registry.find_runs(ledgers.EXPERIMENTS + ledger.model, CLAIMS)
+    found = ledger.registry.find_runs(EXPERIMENTS + ledger.model, CLAIMS)
     loaded = (releases.load(ledger.registry, each) for each in found)
     return [
         f"{each.id[:8]} ({each.version})" for each in loaded if not each.tags.get("champion.until")

@@ -48,7 +48,7 @@ class Setting:
     environment: Mapping[str, str]
 
 
-def diagnose(setting: Setting) -> Iterator[Finding]:
+def check_setup(setting: Setting) -> Iterator[Finding]:
     """Ask everything, in the order in which a release would need it."""
     yield _python()
     yield _finding("registry", lambda: _registry(setting))

@@ -18,7 +18,7 @@ from model_release.workspace import Workspace
 COLUMNS = ("metric", "champion", "challenger", "worse by", "at most", "allowed")
 
 
-def compare(workspace: Workspace, model: str, version: str | None) -> Report:
+def compare_champion(workspace: Workspace, model: str, version: str | None) -> Report:
     """Score a version (the newest when None) and the champion on the holdout; exit code 1: no.
 
     Raises:

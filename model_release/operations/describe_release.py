@@ -26,7 +26,7 @@ class Described:
     html: str
 
 
-def describe(workspace: Workspace, release: Release, target: Target) -> Described:
+def describe_release(workspace: Workspace, release: Release, target: Target) -> Described:
     """Make the page of a release as it stands; `page/release.html` of its run is this page then.
 
     Raises:

@@ -7,27 +7,27 @@ from typing import Any
 from model_release import releases
 from model_release.errors import UsageError
 from model_release.releases import history
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import Entry
-from model_release.releases.ledger import Ledger
+from model_release.releases.ledger import Ledger, models_with_ledger, read_ledger
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
 COLUMNS = ("#", "how", "version", "since", "until", "release", "approved by", "by", "why, why not")
 
 
-def chronicle(workspace: Workspace, model: str, alias: str, moment: str = "") -> Report:
+def release_history(workspace: Workspace, model: str, alias: str, moment: str = "") -> Report:
     """Every move of an alias, done or called off; at a moment, who had it then.
 
     Raises:
         UsageError: no such model in the ledger, or no such moment.
     """
-    ledger = ledgers.read(workspace.registry, model)
+    ledger = read_ledger(workspace.registry, model)
     if not ledger.run_id:
+        known = ", ".join(models_with_ledger(workspace.registry))
         raise UsageError(
             f"ledger of {model}",
             expected="one, which begins with the first release",
-            found=f"ledgers of: {', '.join(ledgers.models(workspace.registry)) or 'nothing'}",
+            found=f"ledgers of: {known or 'nothing'}",
             next_step="check --model-name and MLFLOW_TRACKING_URI",
         )
     if moment:

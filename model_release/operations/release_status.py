@@ -20,7 +20,7 @@ COLUMNS = (
 )
 
 
-def status(workspace: Workspace, target: Target, environment: str | None = None) -> Report:
+def release_status(workspace: Workspace, target: Target, environment: str | None = None) -> Report:
     """Every deployment of a target (in one environment), each with the model's champion."""
     running = target.running(environment)
     models = {run.identity.model for run in running}

@@ -27,7 +27,7 @@ def report_audit(audit: Path, github: GitHub) -> Report:
             found=str(error),
             next_step="see the step before this one; the issue stays as it is",
         ) from error
-    step = audit_issue.decide(found, github.open_issues(audit_issue.LABEL))
+    step = audit_issue.next_step(found, github.open_issues(audit_issue.LABEL))
     number = step.number
     if step.do == "open":
         number = github.create_issue(step.title, step.body, audit_issue.LABEL)

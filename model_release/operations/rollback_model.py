@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 from model_release.errors import RefusedError, ReleaseError, UsageError
 from model_release.releases import Release, history, load
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import CHAMPION, Entry
-from model_release.releases.ledger import Ledger
+from model_release.releases.ledger import Ledger, read_ledger
 from model_release.releases.moves import behind, check_claims, finish, settle
 from model_release.stations.deploy_model import prepared
 from model_release.stations.promote_model import check_production
@@ -39,7 +38,7 @@ def check_reason(reason: str) -> str:
     return words
 
 
-def rollback(
+def rollback_model(
     workspace: Workspace,
     model: str,
     target: Target,
@@ -63,7 +62,7 @@ def rollback(
     registry = workspace.registry
     workspace.progress.station("roll back", model)
     aliases = check_claims(registry, model)
-    ledger, entry = _under_way(ledgers.read(registry, model), version, release_id)
+    ledger, entry = _under_way(read_ledger(registry, model), version, release_id)
     if entry:
         workspace.progress.step(f"going on with the rollback to {entry.after} of {entry.at}")
     release = load(registry, entry.release if entry else _goal(ledger, version, release_id))

@@ -2,8 +2,8 @@
 
 from model_release.errors import RefusedError, UsageError
 from model_release.registry import check_alias
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
+from model_release.releases.ledger import read_ledger
 from model_release.releases.moves import check_claims, fence, finish, settle
 from model_release.workspace import Workspace
 
@@ -15,7 +15,7 @@ OWNED = {
 """Aliases that say what serves where, and the commands that move them."""
 
 
-def move_alias(
+def transition_alias(
     workspace: Workspace,
     model: str,
     alias: str,
@@ -47,7 +47,7 @@ def move_alias(
         )
     registry = workspace.registry
     number = registry.version(model, version).version
-    ledger = settle(ledgers.read(registry, model))
+    ledger = settle(read_ledger(registry, model))
     found = check_claims(registry, model).get(alias, "")
     current = ledger.current(alias)
     if expected is not None and found != expected:

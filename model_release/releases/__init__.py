@@ -197,7 +197,7 @@ def start(
     registry: Registry, model: str, version: str, digest: str, facts: Mapping[str, str]
 ) -> Release:
     """Begin a release. An earlier one of this version that is still open gives way to it."""
-    ledger.found(registry, model)
+    ledger.begin_ledger(registry, model)
     earlier = newest(registry, model, version, state="open")
     tags = {
         "release.format": str(FORMAT),

@@ -48,7 +48,7 @@ class Ledger:
 
     def again(self) -> "Ledger":
         """The ledger as it is now."""
-        return read(self.registry, self.model)
+        return read_ledger(self.registry, self.model)
 
     def decide(
         self,
@@ -66,7 +66,9 @@ class Ledger:
         Raises:
             RefusedError: somebody else did; says who and what.
         """
-        ledger = self if self.run_id else replace(self, run_id=found(self.registry, self.model))
+        ledger = (
+            self if self.run_id else replace(self, run_id=begin_ledger(self.registry, self.model))
+        )
         entry = Entry(
             number=len(self.entries) + 1,
             id=uuid.uuid4().hex,
@@ -112,7 +114,7 @@ def overtaken(winner: Entry, model: str) -> RefusedError:
     )
 
 
-def read(registry: Registry, model: str) -> Ledger:
+def read_ledger(registry: Registry, model: str) -> Ledger:
     """The ledger of a model, empty where it has none.
 
     Raises:
@@ -134,7 +136,7 @@ def read(registry: Registry, model: str) -> Ledger:
     return Ledger(registry, model, run_id, entries)
 
 
-def found(registry: Registry, model: str) -> str:
+def begin_ledger(registry: Registry, model: str) -> str:
     """Id of the run that is the model's ledger, made if there is none.
 
     Which of several is decided by the experiment's name, which is unique: it is made together
@@ -166,7 +168,7 @@ def found(registry: Registry, model: str) -> str:
     return tags[POINTER]
 
 
-def models(registry: Registry) -> list[str]:
+def models_with_ledger(registry: Registry) -> list[str]:
     """Every model that has releases."""
     return [name.removeprefix(EXPERIMENTS) for name in registry.experiments(EXPERIMENTS)]
 

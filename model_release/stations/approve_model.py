@@ -85,7 +85,7 @@ def record(release: Release, by: str, how: str, *, approved: bool = True) -> Rel
     return recorded
 
 
-def decide(release: Release, *, by: str, why: str, approved: bool) -> Release:
+def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Release:
     """Approve or reject a release that waits for it, by name and with a reason.
 
     Raises:

@@ -25,7 +25,7 @@ class Trust:
     required: bool
 
 
-def review(release: Release, github: GitHub, run_id: str, trust: Trust) -> Release:
+def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust) -> Release:
     """Record who approved the workflow run's deployment to production, if they may.
 
     Raises:

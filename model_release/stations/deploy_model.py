@@ -25,7 +25,7 @@ MANIFEST = "manifest.yaml"
 """Evidence of a deploy: what was applied; empty where a target has no manifests."""
 
 
-def deploy(
+def deploy_model(
     workspace: Workspace,
     release: Release,
     environment: str,

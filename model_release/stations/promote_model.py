@@ -2,16 +2,15 @@
 
 from model_release.errors import RefusedError
 from model_release.releases import Release, history, load
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import CHAMPION, PREVIOUS
-from model_release.releases.ledger import Ledger
+from model_release.releases.ledger import Ledger, overtaken, read_ledger
 from model_release.releases.moves import check_claims, fence, finish, repeat, settle
 from model_release.targets import Target
 
-__all__ = ["CHAMPION", "PREVIOUS", "promote", "rollback_command"]
+__all__ = ["CHAMPION", "PREVIOUS", "promote_model", "rollback_command"]
 
 
-def promote(release: Release, target: Target) -> Release:
+def promote_model(release: Release, target: Target) -> Release:
     """Make the version that production serves the champion. Again is a no-op.
 
     The ledger is read first: whatever is decided after that makes this promotion lose.
@@ -23,7 +22,7 @@ def promote(release: Release, target: Target) -> Release:
         OutsideError: the alias does not read back as written.
     """
     release.require_before("promote")
-    ledger = ledgers.read(release.registry, release.model)
+    ledger = read_ledger(release.registry, release.model)
     check_production(release, target)
     aliases = check_claims(release.registry, release.model)
     ledger, aliases = _settled(ledger, release, aliases)
@@ -81,7 +80,7 @@ def _settled(
         return ledger, aliases
     hopeless = release.tags["release.champion"] != entry.after and entry.release != release.id
     if entry.alias == CHAMPION and entry.kind == "promotion" and hopeless:
-        raise ledgers.overtaken(entry, release.model)
+        raise overtaken(entry, release.model)
     return settle(ledger), release.registry.aliases(release.model)
 
 

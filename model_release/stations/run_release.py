@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from model_release import releases
-from model_release.image.context import Context, build
+from model_release.image.context import Context, build_context
 from model_release.processes.locks import file_lock
 from model_release.releases import Release
 from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
 from model_release.stations.build_image import ImageSettings, build_image
-from model_release.stations.deploy_model import deploy
-from model_release.stations.promote_model import CHAMPION, promote, rollback_command
+from model_release.stations.deploy_model import deploy_model
+from model_release.stations.promote_model import CHAMPION, promote_model, rollback_command
 from model_release.stations.smoke_test import smoke_test
-from model_release.stations.validate_model import validate, verdict
+from model_release.stations.validate_model import validate_model, verdict
 from model_release.targets import Running, Target
 from model_release.workspace import Workspace
 
@@ -61,16 +61,17 @@ def run_release(
         release = times.of("validate", lambda: validated(workspace, model, number))
         release, context = times.of("build", lambda: _built(workspace, release, target, wanted))
         release, _ = times.of(
-            "deploy to staging", lambda: deploy(workspace, release, "staging", target, approval)
+            "deploy to staging",
+            lambda: deploy_model(workspace, release, "staging", target, approval),
         )
         with target.reach("staging", model) as url:
             release, _ = times.of("smoke", lambda: smoke_test(workspace, release, url))
         release, production = times.of(
             "deploy to production",
-            lambda: deploy(workspace, release, "production", target, approval),
+            lambda: deploy_model(workspace, release, "production", target, approval),
         )
         workspace.progress.station("promote", f"{model} {number} becomes champion")
-        release = times.of("promote", lambda: promote(release, target))
+        release = times.of("promote", lambda: promote_model(release, target))
     undo = rollback_command(release, target)
     return _report(release, production, times.seconds, context.path, undo)
 
@@ -79,7 +80,7 @@ def _built(
     workspace: Workspace, release: Release, target: Target, wanted: ImageSettings
 ) -> tuple[Release, Context]:
     """The context, and the image where the target runs one."""
-    release, context = build(workspace, release)
+    release, context = build_context(workspace, release)
     if target.runs_images:
         release, _ = build_image(workspace, release, context, wanted)
     return release, context
@@ -93,7 +94,7 @@ def validated(workspace: Workspace, model: str, version: str) -> Release:
         at = release.tags["station.validate.at"]
         workspace.progress.step(f"release {release.id[:8]} passed its gates at {at}: going on")
         return release
-    release = validate(workspace, model, version)
+    release = validate_model(workspace, model, version)
     verdict(release)
     return release
 

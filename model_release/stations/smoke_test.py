@@ -6,7 +6,7 @@ from collections.abc import Callable
 from model_release.answers import Tolerances
 from model_release.errors import RefusedError
 from model_release.releases import Release
-from model_release.smoke import Budget, Check, smoke
+from model_release.smoke import Budget, Check, check_server
 from model_release.workspace import Workspace
 
 STAGING = "staging"
@@ -25,7 +25,7 @@ def probe(workspace: Workspace, release: Release) -> Callable[[str], list[Check]
         budget = Budget(limits.latency.single_p50_ms, limits.latency.single_p99_ms)
 
     def run(url: str) -> list[Check]:
-        checks = smoke(url, release.identity, golden, tolerances, budget)
+        checks = check_server(url, release.identity, golden, tolerances, budget)
         for check in checks:
             if not check.passed:
                 raise RefusedError(

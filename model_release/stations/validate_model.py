@@ -13,7 +13,7 @@ from model_release.config import ModelConfig
 from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.gates import Gate, gates
 from model_release.gates.evidence import Claims, Golden, Scores
-from model_release.gates.outcome import Limits, Outcome, Status
+from model_release.gates.outcome import GateLimits, Outcome, Status
 from model_release.measurement.collector import Candidate, Collector
 from model_release.registry import ModelVersion
 from model_release.releases import Release
@@ -22,7 +22,7 @@ from model_release.workspace import Workspace
 CHAMPION = "champion"
 
 
-def validate(workspace: Workspace, model: str, version: str | None) -> Release:
+def validate_model(workspace: Workspace, model: str, version: str | None) -> Release:
     """Judge a model version (the newest when None); return its new release, passed or not.
 
     The release then holds `validate/report.json`, `requirements.lock`, `golden.json`, and the
@@ -77,7 +77,7 @@ def ask(
     """
     stopped_by = ""
     for name, gate in gates().items():
-        limits: Limits = getattr(config.gates, name)
+        limits: GateLimits = getattr(config.gates, name)
         if stopped_by:
             yield Outcome("not reached", "", f"stopped by {stopped_by}", gate=name)
             continue
@@ -89,7 +89,7 @@ def ask(
             stopped_by = name
 
 
-def _judge(gate: Gate, limits: Limits, collector: Collector) -> Outcome:
+def _judge(gate: Gate, limits: GateLimits, collector: Collector) -> Outcome:
     if limits.skip:
         return Outcome("skipped", "nothing: models/*.yaml says skip", limits.skip)
     try:

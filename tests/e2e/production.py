@@ -8,7 +8,7 @@ from pathlib import Path
 from model_release.config.kubernetes_settings import Amounts, Canary, Kubernetes, Resources
 from model_release.identity import slug
 from model_release.report import DetailedError, Report, render
-from model_release.smoke import smoke
+from model_release.smoke import check_server
 from model_release.targets import Deployment, Running
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.target import KubernetesTarget
@@ -65,7 +65,7 @@ class Cluster:
 
         def verify(url: str) -> None:
             if verified:
-                for check in smoke(
+                for check in check_server(
                     url, deployment.identity, deployment.cases, deployment.tolerances, None
                 ):
                     assert check.passed, f"{url}: {check}"

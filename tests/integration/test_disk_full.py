@@ -10,7 +10,7 @@ import pytest
 
 from model_release import ROOT
 from model_release.releases import started
-from model_release.stations.validate_model import validate
+from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.ground import write_limits
@@ -85,4 +85,4 @@ def test_disk_full_is_one_line_and_nothing_half_written_stays(
         assert "site-packages" not in files
     assert line.startswith("error: disk full")
     assert "next: free space and run the same command again" in line
-    assert validate(workspace, name, version).passed("validate"), "nothing was lost"
+    assert validate_model(workspace, name, version).passed("validate"), "nothing was lost"

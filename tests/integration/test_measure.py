@@ -19,8 +19,8 @@ from model_release.digest import file_sha256, model_digest
 from model_release.errors import UsageError
 from model_release.gates.evidence import (
     Claims,
+    Column,
     Environment,
-    Field,
     Files,
     Golden,
     Load,
@@ -180,8 +180,8 @@ def test_everything_about_a_good_model_and_a_worse_champion(
         load = collector.collect(Load)
         assert (load.problem, load.seconds < 60, load.memory_bytes > 5e7) == ("", True, True)
         both = collector.collect(Signatures)
-        assert both.challenger.inputs == (Field("x", "double"),)
-        assert both.challenger.outputs == (Field("0", "tensor(int64, [-1])"),)
+        assert both.challenger.inputs == (Column("x", "double"),)
+        assert both.challenger.outputs == (Column("0", "tensor(int64, [-1])"),)
         assert both.champion is not None
         assert collector.collect(Claims) == Claims("run", {"accuracy": 0.5})
         scores = collector.collect(Scores)

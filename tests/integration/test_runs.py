@@ -8,9 +8,9 @@ import pytest
 from model_release import releases
 from model_release.errors import RefusedError, UsageError
 from model_release.operations.compare_runs import Question, compare_runs
-from model_release.operations.transition_alias import move_alias
-from model_release.releases import ledger as ledgers
-from model_release.stations.approve_model import decide, shown
+from model_release.operations.transition_alias import transition_alias
+from model_release.releases.ledger import read_ledger
+from model_release.stations.approve_model import set_approval, shown
 from model_release.workspace import Workspace
 
 
@@ -73,12 +73,12 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
     assert shown(registry, "waiting", "1")["approval_status"] == "pending"
     begun = releases.start(registry, "waiting", "1", "sha256:a", {})
     with pytest.raises(UsageError, match=r"expected station validate passed"):
-        decide(begun, by="ada", why="looks good", approved=True)
+        set_approval(begun, by="ada", why="looks good", approved=True)
     passed = {f"station.{each}": "passed" for each in ("validate", "build", "deploy-staging")}
     staged = begun.note({**passed, "station.smoke": "passed"})
     with pytest.raises(UsageError, match=r"expected who decides and why"):
-        decide(staged, by="ada", why=" ", approved=True)
-    approved = decide(staged, by="ada", why="looked at the slices", approved=True)
+        set_approval(staged, by="ada", why=" ", approved=True)
+    approved = set_approval(staged, by="ada", why="looked at the slices", approved=True)
     assert approved.passed("approve")
     facts = shown(registry, "waiting", "1")
     assert (facts["approval_status"], facts["by"], facts["why"]) == (
@@ -87,30 +87,30 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
         "looked at the slices",
     )
     with pytest.raises(UsageError, match=r"expected one that waits for approval"):
-        decide(releases.load(registry, begun.id), by="bob", why="too late", approved=False)
+        set_approval(releases.load(registry, begun.id), by="bob", why="too late", approved=False)
 
 
 def test_a_rejection_ends_the_release(workspace: Workspace) -> None:
     version_of(workspace, "rejected")
     begun = releases.start(workspace.registry, "rejected", "1", "sha256:a", {})
-    assert decide(begun, by="ada", why="unfair", approved=False).state == "refused"
+    assert set_approval(begun, by="ada", why="unfair", approved=False).state == "refused"
     assert shown(workspace.registry, "rejected", "1")["approval_status"] == "rejected"
 
 
 def test_another_alias_moves_only_from_where_it_is_expected(workspace: Workspace) -> None:
     version_of(workspace, "aliased", 3)
     registry = workspace.registry
-    first = move_alias(workspace, "aliased", "challenger", "1", expected="")
+    first = transition_alias(workspace, "aliased", "challenger", "1", expected="")
     assert (first.before, first.after, first.done) == ("", "1", True)
-    assert move_alias(workspace, "aliased", "challenger", "1") == first, "again is a no-op"
-    move_alias(workspace, "aliased", "challenger", "2", expected="1", reason="better")
+    assert transition_alias(workspace, "aliased", "challenger", "1") == first, "again is a no-op"
+    transition_alias(workspace, "aliased", "challenger", "2", expected="1", reason="better")
     with pytest.raises(RefusedError, match=r"expected version 1, as you said; found version 2"):
-        move_alias(workspace, "aliased", "challenger", "3", expected="1")
+        transition_alias(workspace, "aliased", "challenger", "3", expected="1")
     registry.set_alias("aliased", "challenger", "3")
     with pytest.raises(RefusedError, match=r"somebody moved the alias by hand"):
-        move_alias(workspace, "aliased", "challenger", "1")
+        transition_alias(workspace, "aliased", "challenger", "1")
     assert registry.alias("aliased", "challenger") == "3"
-    assert [e.reason for e in ledgers.read(registry, "aliased").entries] == ["", "better"]
+    assert [e.reason for e in read_ledger(registry, "aliased").entries] == ["", "better"]
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_another_alias_moves_only_from_where_it_is_expected(workspace: Workspace
 )
 def test_aliases_that_are_not_moved_so(workspace: Workspace, alias: str, text: str) -> None:
     with pytest.raises(UsageError, match=text):
-        move_alias(workspace, "whatever", alias, "1")
+        transition_alias(workspace, "whatever", alias, "1")

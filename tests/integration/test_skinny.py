@@ -9,7 +9,7 @@ import pytest
 from model_release import ROOT
 from model_release.gates.environment import Limits
 from model_release.processes.environments import lock
-from model_release.stations.validate_model import validate
+from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
 from tests.zoo.animals import animal
 from tests.zoo.ground import write_limits
@@ -56,7 +56,7 @@ def test_a_model_gets_all_of_mlflow_where_it_needs_it(
     name = f"{name}-{len(load)}-{len(predict)}"
     write_limits(workspace.models_dir, name)
     animal(load=load, predict=predict, requirements=PINNED)(workspace, name)
-    release = validate(workspace, name, None)
+    release = validate_model(workspace, name, None)
     assert release.passed("validate")
     locked = release.text("validate/requirements.lock")
     assert ("mlflow-skinny for mlflow" in locked.splitlines()[0]) is skinny

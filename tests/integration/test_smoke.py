@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from model_release import ROOT
-from model_release import smoke as smoke_module
+from model_release import ROOT, smoke
 from model_release.answers import Tolerances
 from model_release.identity import Identity
-from model_release.smoke import Budget, Case, smoke
+from model_release.smoke import Budget, Case, check_server
 from tests.ports import free_port
 
 IDENTITY = Identity("iris", "7", "sha256:" + "7" * 64, "7" * 32)
@@ -70,7 +69,7 @@ def url(context: tuple[Path, Case]) -> Iterator[str]:
 
 
 def test_a_served_release_passes(url: str, context: tuple[Path, Case]) -> None:
-    checks = smoke(url, IDENTITY, [context[1]], Tolerances(), BUDGET)
+    checks = check_server(url, IDENTITY, [context[1]], Tolerances(), BUDGET)
     assert [(check.name, check.found) for check in checks[:-1]] == [
         ("/ping", "200"),
         ("/health", "200"),
@@ -88,7 +87,7 @@ def test_another_release_and_other_answers_are_named(url: str, context: tuple[Pa
     assert isinstance(right, list)
     wrong = {**context[1], "predictions": [*right[:-1], 0]}
     expected = replace(IDENTITY, version="8", release="8" * 32)
-    checks = smoke(url, expected, [wrong], Tolerances(), None)
+    checks = check_server(url, expected, [wrong], Tolerances(), None)
     assert {check.name: check.found for check in checks if not check.passed} == {
         "/model": f"version 7; release {'7' * 32}",
         "golden: sample": "predictions[14]: 2 in place of 0",
@@ -98,6 +97,6 @@ def test_another_release_and_other_answers_are_named(url: str, context: tuple[Pa
 def test_a_budget_that_no_server_meets(
     url: str, context: tuple[Path, Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smoke_module, "TIMEOUT_SECONDS", 10.0)
-    checks = smoke(url, IDENTITY, [context[1]], Tolerances(), Budget(0.001, 0.001, 3))
+    monkeypatch.setattr(smoke, "TIMEOUT_SECONDS", 10.0)
+    checks = check_server(url, IDENTITY, [context[1]], Tolerances(), Budget(0.001, 0.001, 3))
     assert [check.name for check in checks if not check.passed] == ["latency"]

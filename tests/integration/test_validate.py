@@ -21,7 +21,7 @@ from model_release.errors import UsageError
 from model_release.gates import gates
 from model_release.releases import load, newest, started
 from model_release.stations.run_release import validation_report
-from model_release.stations.validate_model import validate
+from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.ground import write_limits
@@ -92,7 +92,7 @@ def test_release_and_version_say_what_was_judged(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "judged")
     version = animals.GOOD(workspace, "judged")
 
-    release = validate(workspace, "judged", None)
+    release = validate_model(workspace, "judged", None)
 
     assert load(workspace.registry, release.id).tags.items() >= release.tags.items()
     lock = release.text("validate/requirements.lock")
@@ -233,9 +233,9 @@ def test_registry_that_is_down_is_an_outside_fault(
 def test_a_later_validation_replaces_one_that_is_open(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "again")
     version = animals.GOOD(workspace, "again")
-    first = validate(workspace, "again", version)
+    first = validate_model(workspace, "again", version)
 
-    second = validate(workspace, "again", version)
+    second = validate_model(workspace, "again", version)
 
     given_way = load(workspace.registry, first.id)
     assert given_way.state == "superseded"
@@ -280,7 +280,7 @@ def test_killed_validation_leaves_no_process_and_an_open_release_that_gives_way(
         interrupted.require_before("build")
 
     write_limits(workspace.models_dir, "killed", {"loadable": {"max_seconds": 2}})
-    after = validate(workspace, "killed", version)
+    after = validate_model(workspace, "killed", version)
 
     assert (after.state, after.id != interrupted.id) == ("refused", True)
     assert load(workspace.registry, interrupted.id).state == "superseded"

@@ -10,9 +10,9 @@ import pytest
 
 from model_release.errors import RefusedError
 from model_release.gates import gates
-from model_release.image.context import build
+from model_release.image.context import build_context
 from model_release.releases import Release
-from model_release.stations.validate_model import validate, verdict
+from model_release.stations.validate_model import validate_model, verdict
 from model_release.workspace import Workspace
 from tests.zoo import animals
 from tests.zoo.animals import Trainer
@@ -132,7 +132,7 @@ def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Wo
         animals.crown(name, animals.GOOD(workspace, name))
     version = case.trainer(workspace, name)
 
-    refused = validate(workspace, name, version)
+    refused = validate_model(workspace, name, version)
 
     assert_outcomes(refused, stopped_by(case.gate))
     assert case.names in gate_rows(refused)[case.gate]["found"]
@@ -141,14 +141,14 @@ def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Wo
         verdict(refused)
     if case.alone:
         write_limits(workspace.models_dir, name, {**case.limits, case.gate: SKIP})
-        assert_outcomes(validate(workspace, name, version), all_passed(skipped=case.gate))
+        assert_outcomes(validate_model(workspace, name, version), all_passed(skipped=case.gate))
 
 
 def test_unsafe_pickle_is_named_and_never_loaded(workspace: Workspace, tmp_path: Path) -> None:
     write_limits(workspace.models_dir, "bomb", {"serialization": {"trusted_flavors": []}})
     version = animals.bomb(tmp_path / "exploded")(workspace, "bomb")
 
-    refused = validate(workspace, "bomb", version)
+    refused = validate_model(workspace, "bomb", version)
 
     assert_outcomes(refused, stopped_by("serialization"))
     assert "model.pkl: pickle, imports posix.system" in gate_rows(refused)["serialization"]["found"]
@@ -168,7 +168,7 @@ def test_good_model_passes_all_gates(title: str, workspace: Workspace) -> None:
     write_limits(workspace.models_dir, name)
     animals.crown(name, animals.GOOD(workspace, name))
 
-    release = validate(workspace, name, GOOD[title](workspace, name))
+    release = validate_model(workspace, name, GOOD[title](workspace, name))
 
     assert_outcomes(release, all_passed())
     assert (release.state, release.passed("validate")) == ("open", True)
@@ -184,7 +184,7 @@ def test_good_model_passes_all_gates(title: str, workspace: Workspace) -> None:
 def test_batch_dependent_model_passes_by_default_and_is_not_batched(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "together")
 
-    release = validate(workspace, "together", animals.BATCH_DEPENDENT(workspace, "together"))
+    release = validate_model(workspace, "together", animals.BATCH_DEPENDENT(workspace, "together"))
 
     assert_outcomes(release, all_passed())
     assert release.tags["release.batching"] == "false"
@@ -198,7 +198,7 @@ def test_model_is_not_told_the_secrets_of_the_pipeline(
         monkeypatch.setenv(variable, "zoo-secret")
     write_limits(workspace.models_dir, "spy")
 
-    release = validate(workspace, "spy", animals.LOOKS_FOR_SECRETS(workspace, "spy"))
+    release = validate_model(workspace, "spy", animals.LOOKS_FOR_SECRETS(workspace, "spy"))
 
     assert_outcomes(release, all_passed())
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "zoo-secret"
@@ -209,17 +209,17 @@ def test_files_changed_after_validation_are_refused_by_build_and_by_integrity(
 ) -> None:
     write_limits(workspace.models_dir, "tampered")
     version = animals.GOOD(workspace, "tampered")
-    release = validate(workspace, "tampered", version)
+    release = validate_model(workspace, "tampered", version)
     assert_outcomes(release, all_passed())
 
     animals.tamper("tampered", version)
 
     with pytest.raises(RefusedError, match="gate integrity; expected digest sha256:"):
-        build(workspace, release)
+        build_context(workspace, release)
     assert not (workspace.home / "contexts" / release.id).exists()
-    again = validate(workspace, "tampered", version)
+    again = validate_model(workspace, "tampered", version)
     assert_outcomes(again, stopped_by("integrity"))
     assert gate_rows(again)["integrity"]["found"] == f"digest {again.digest}"
     assert again.digest != release.digest
     write_limits(workspace.models_dir, "tampered", {"integrity": SKIP})
-    assert_outcomes(validate(workspace, "tampered", version), all_passed(skipped="integrity"))
+    assert_outcomes(validate_model(workspace, "tampered", version), all_passed(skipped="integrity"))

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from model_release import smoke as smoke_module
+from model_release import smoke
 from model_release.answers import Tolerances
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
-from model_release.smoke import Budget, Check, ask_identity, smoke
+from model_release.smoke import Budget, Check, ask_identity, check_server
 from tests.ports import free_port
 
 IDENTITY = Identity("iris", "3", "sha256:" + "a" * 64, "f" * 32)
@@ -92,7 +92,7 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
 def run(behaviour: Behaviour, expected: Identity | None = IDENTITY) -> list[Check]:
     budget = Budget(p50_ms=5000 if not behaviour.seconds else 10, p99_ms=5000, requests=5)
     with serving(behaviour) as url:
-        return smoke(url, expected, [CASE], Tolerances(rtol=1e-3), budget)
+        return check_server(url, expected, [CASE], Tolerances(rtol=1e-3), budget)
 
 
 def test_a_right_server_passes_every_check() -> None:
@@ -166,10 +166,10 @@ def test_failing_answers_have_no_latency() -> None:
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smoke_module, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(smoke, "CONNECT_SECONDS", 0.2)
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(OutsideError, match="expected a model server that answers"):
-        smoke(url, IDENTITY, [], Tolerances(), None)
+        check_server(url, IDENTITY, [], Tolerances(), None)
     with pytest.raises(OutsideError, match="GET http"):
         ask_identity(url)
 
@@ -182,12 +182,12 @@ def test_waits_for_a_server_that_begins_to_listen(monkeypatch: pytest.MonkeyPatc
         pause(seconds)
 
     monkeypatch.setattr(time, "sleep", pause_after_a_refusal)
-    monkeypatch.setattr(smoke_module, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(smoke, "CONNECT_SECONDS", 60.0)
     port = free_port()
     checks: list[Check] = []
 
     def ask() -> None:
-        checks.extend(smoke(f"http://127.0.0.1:{port}", IDENTITY, [], Tolerances(), None))
+        checks.extend(check_server(f"http://127.0.0.1:{port}", IDENTITY, [], Tolerances(), None))
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -204,7 +204,7 @@ def test_waits_for_a_server_that_begins_to_listen(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("url", ["localhost:1", "nonsense", "http://", "ftp://example.com"])
 def test_what_is_no_address_is_wrong_usage(url: str) -> None:
     with pytest.raises(UsageError, match="expected the address of a model server"):
-        smoke(url, IDENTITY, [], Tolerances(), None)
+        check_server(url, IDENTITY, [], Tolerances(), None)
 
 
 def test_proxies_do_not_stand_between_this_machine_and_itself(

@@ -31,7 +31,7 @@ NEEDED = [
 ]
 
 
-def docker(*arguments: str) -> str:
+def run_docker(*arguments: str) -> str:
     """What docker writes."""
     return subprocess.check_output(["docker", *arguments], text=True).strip()
 
@@ -39,16 +39,16 @@ def docker(*arguments: str) -> str:
 @contextmanager
 def container(reference: str, *options: str) -> Iterator[tuple[str, str]]:
     """A container as a cluster would run it: read-only, no rights; its name and its address."""
-    name = docker(
+    name = run_docker(
         *("run", "--detach", "--read-only", "--cap-drop=ALL"),
         *("--security-opt=no-new-privileges", "--publish=127.0.0.1::8080", *options, reference),
     )
     try:
-        address = f"http://{docker('port', name, '8080/tcp').splitlines()[0]}"
+        address = f"http://{run_docker('port', name, '8080/tcp').splitlines()[0]}"
         wait_until_ready(name, address)
         yield name, address
     finally:
-        docker("rm", "--force", name)
+        run_docker("rm", "--force", name)
 
 
 def wait_until_ready(name: str, address: str) -> None:
@@ -60,7 +60,7 @@ def wait_until_ready(name: str, address: str) -> None:
                 return
         except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
-    pytest.fail(f"not ready after {START_SECONDS:g} s: {docker('logs', name)}")
+    pytest.fail(f"not ready after {START_SECONDS:g} s: {run_docker('logs', name)}")
 
 
 def told(line: str) -> None:

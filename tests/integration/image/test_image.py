@@ -19,17 +19,17 @@ import requests
 
 from model_release import ROOT
 from model_release.errors import RefusedError
-from model_release.image import docker as docker_image
-from model_release.image.context import build
+from model_release.image import docker
+from model_release.image.context import build_context
 from model_release.image.docker import Order
 from model_release.image.signing import Signing
 from model_release.releases import load
 from model_release.stations.build_image import ImageSettings, build_image
-from model_release.stations.validate_model import validate
+from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
 from tests.integration.image import engine
 from tests.integration.image.conftest import KINDS, NEEDED
-from tests.integration.image.engine import BASE, REGISTRY, container, docker, told
+from tests.integration.image.engine import BASE, REGISTRY, container, run_docker, told
 from tests.zoo import animals
 from tests.zoo.ground import write_limits
 
@@ -44,8 +44,8 @@ def test_what_is_pulled_answers_as_the_model_does(
 ) -> None:
     order, reference = orders[kind], pushed(kind)
     case = json.loads((order.context.parent / f"{kind}.json").read_text())
-    docker("image", "rm", "--force", order.name)
-    docker("pull", "--quiet", reference)
+    run_docker("image", "rm", "--force", order.name)
+    run_docker("pull", "--quiet", reference)
     with container(reference) as (_, address):
         answer = requests.post(f"{address}/invocations", json=case["request"], timeout=30)
         served = requests.get(f"{address}/model", timeout=5).json()
@@ -57,13 +57,13 @@ def test_what_is_pulled_answers_as_the_model_does(
 def test_layers_and_rights(orders: dict[str, Order], pushed: Callable[[str], str]) -> None:
     layers = {}
     for kind in ("skops", "tensor"):
-        shown = docker("buildx", "imagetools", "inspect", "--raw", pushed(kind))
+        shown = run_docker("buildx", "imagetools", "inspect", "--raw", pushed(kind))
         layers[kind] = [layer["digest"] for layer in json.loads(shown)["layers"]]
     differing = [a for a, b in zip(*layers.values(), strict=True) if a != b]
     assert len(differing) == 1, "only the model's layer is new where dependencies are the same"
-    again = docker_image.build(orders["skops"], push=False, progress=told)
+    again = docker.build(orders["skops"], push=False, progress=told)
     assert pushed("skops").endswith(again), "the same context gives the same image"
-    config = json.loads(docker("image", "inspect", orders["skops"].name))[0]["Config"]
+    config = json.loads(run_docker("image", "inspect", orders["skops"].name))[0]["Config"]
     assert (config["User"], config["Cmd"]) == ("10001:10001", ["python", "-m", "serving"])
     assert config["Labels"] == orders["skops"].labels
     script = (
@@ -71,7 +71,10 @@ def test_layers_and_rights(orders: dict[str, Order], pushed: Callable[[str], str
         "python -m pip 2>/dev/null && exit 1; ls -A /var/cache/uv /root/.cache 2>/dev/null; id -u; "
         f"ls serving/__pycache__/app.*.pyc {PACKAGES}/sklearn/__pycache__/base.*.pyc | wc -l"
     )
-    assert docker("run", "--rm", orders["skops"].name, "sh", "-c", script).split() == ["10001", "2"]
+    assert run_docker("run", "--rm", orders["skops"].name, "sh", "-c", script).split() == [
+        "10001",
+        "2",
+    ]
 
 
 def test_a_rebuild_without_any_cache_gives_the_same_image(
@@ -88,7 +91,7 @@ def test_a_rebuild_without_any_cache_gives_the_same_image(
     )
     shim.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert reference.endswith(docker_image.build(orders["skops"], push=False, progress=told))
+    assert reference.endswith(docker.build(orders["skops"], push=False, progress=told))
 
 
 def test_python_starts_from_bytecode_where_the_base_has_none(orders: dict[str, Order]) -> None:
@@ -96,11 +99,13 @@ def test_python_starts_from_bytecode_where_the_base_has_none(orders: dict[str, O
     dockerfile = f"FROM {BASE}\nRUN find /usr -name '*.pyc' -delete\n"
     command = ["docker", "buildx", "build", "--quiet", "--push", "--tag", stripped, "-"]
     subprocess.run(command, input=dockerfile, text=True, check=True, capture_output=True)
-    order = replace(orders["skops"], base=docker_image.resolve(stripped), tag="without-bytecode")
-    docker_image.build(order, push=False, progress=told)
+    order = replace(orders["skops"], base=docker.resolve(stripped), tag="without-bytecode")
+    docker.build(order, push=False, progress=told)
     script = "import asyncio, os; print(os.path.exists(asyncio.__cached__))"
     for reference, compiled in ((stripped, "False"), (order.name, "True")):
-        out = docker("run", "--rm", "--read-only", reference, "python3", "-I", "-B", "-c", script)
+        out = run_docker(
+            "run", "--rm", "--read-only", reference, "python3", "-I", "-B", "-c", script
+        )
         assert out == compiled
 
 
@@ -112,8 +117,8 @@ def test_a_second_worker_and_the_health_check_need_no_more_rights(
         metrics = requests.get(f"{address}/metrics", timeout=30)
         assert 'serving_model_info{digest="sha256:' in metrics.text
         deadline = time.monotonic() + engine.START_SECONDS
-        while docker("inspect", "--format={{.State.Health.Status}}", name) != "healthy":
-            assert time.monotonic() < deadline, docker("logs", name)
+        while run_docker("inspect", "--format={{.State.Health.Status}}", name) != "healthy":
+            assert time.monotonic() < deadline, run_docker("logs", name)
             time.sleep(0.2)
 
 
@@ -131,7 +136,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_only_what_is_signed_for_the_release_is_used(orders: dict[str, Order], keys: Path) -> None:
     order = replace(orders["skops"], labels={"signed": str(time.time())})
-    reference = f"{order.repository}@{docker_image.build(order, push=True, progress=told)}"
+    reference = f"{order.repository}@{docker.build(order, push=True, progress=told)}"
     ours = Signing(key=str(keys / "ours.key"))
     with pytest.raises(RefusedError, match="no signatures found"):
         ours.verify(reference, "r1")
@@ -151,7 +156,7 @@ def test_a_release_keeps_its_image(
     monkeypatch.setenv("COSIGN_KEY", str(keys / "ours.key"))
     write_limits(workspace.models_dir, "imaged")
     animals.animal(requirements=NEEDED)(workspace, "imaged")
-    release = validate(workspace, "imaged", None)
+    release = validate_model(workspace, "imaged", None)
 
     said = by_script(workspace, tmp_path / "outputs")
 
@@ -168,9 +173,9 @@ def test_a_release_keeps_its_image(
     assert listed >= {"numpy", "uvicorn"}
 
     wanted = ImageSettings(REGISTRY, BASE, push=True)
-    written, context = build(workspace, written)
+    written, context = build_context(workspace, written)
     with monkeypatch.context() as without:
-        without.setattr(docker_image, "build", lambda *_, **__: pytest.fail("the registry has it"))
+        without.setattr(docker, "build", lambda *_, **__: pytest.fail("the registry has it"))
         assert build_image(workspace, written, context, wanted)[1].reference == reference
     monkeypatch.setenv("COSIGN_PUBLIC_KEY", str(keys / "theirs.pub"))
     with pytest.raises(RefusedError, match=f"image {reference}; expected a signature for"):

@@ -15,11 +15,11 @@ from model_release import ROOT, commands, releases
 from model_release.errors import ReleaseError
 from model_release.identity import Identity
 from model_release.operations.audit_release import Audit
-from model_release.operations.rollback_model import rollback
+from model_release.operations.rollback_model import rollback_model
 from model_release.registry import Registry
 from model_release.releases import Release
 from model_release.report.progress import Progress
-from model_release.stations.promote_model import promote
+from model_release.stations.promote_model import promote_model
 from model_release.targets import Running
 from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
@@ -86,7 +86,7 @@ def promote_once(uri: str, run_id: str, gate: Any, answers: Any) -> None:
         registry = Registry(uri)
         release = releases.load(registry, run_id)
         gate.wait()
-        promote(release, told(release))
+        promote_model(release, told(release))
         answers.put((release.version, 0, ""))
     except ReleaseError as error:
         answers.put((release.version, error.exit_code, str(error)))
@@ -131,7 +131,7 @@ def act_and_die(uri: str, action: str, arguments: list[str], at: int, before: bo
 
 def _promote(registry: Registry, run_id: str) -> None:
     release = releases.load(registry, run_id)
-    promote(release, told(release))
+    promote_model(release, told(release))
 
 
 def _start(registry: Registry, model: str) -> None:
@@ -147,7 +147,7 @@ def machine(registry: Registry, home: str, ports: str) -> tuple[Workspace, Local
 
 def _roll_back(registry: Registry, home: str, ports: str, model: str, release: str) -> None:
     workspace, target = machine(registry, home, ports)
-    rollback(workspace, model, target, reason="wrong answers", release_id=release)
+    rollback_model(workspace, model, target, reason="wrong answers", release_id=release)
 
 
 def _mend(registry: Registry, home: str, ports: str, model: str) -> None:

@@ -11,11 +11,10 @@ from itertools import count
 import pytest
 
 from model_release.operations.audit_release import Audit
-from model_release.operations.rollback_model import rollback
+from model_release.operations.rollback_model import rollback_model
 from model_release.registry import Registry
-from model_release.releases import ledger as ledgers
 from model_release.releases.history import Entry
-from model_release.releases.ledger import Ledger
+from model_release.releases.ledger import Ledger, read_ledger
 from model_release.releases.moves import behind
 from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
@@ -39,7 +38,7 @@ class Production:
 
     @property
     def ledger(self) -> Ledger:
-        return ledgers.read(self.registry, MODEL)
+        return read_ledger(self.registry, MODEL)
 
     @property
     def champion(self) -> Entry:
@@ -64,7 +63,7 @@ class Production:
     def roll_back(self, release: str) -> None:
         """Go on with a rollback, as the same command does; "" to the champion before."""
         reason = "going on"
-        rollback(self.workspace, MODEL, self.target, reason=reason, release_id=release)
+        rollback_model(self.workspace, MODEL, self.target, reason=reason, release_id=release)
 
     def kinds(self, *, fix: bool = False) -> list[str]:
         """The differences that an audit finds, or leaves."""

@@ -9,9 +9,8 @@ from model_release import releases
 from model_release.errors import OutsideError, RefusedError
 from model_release.registry import Registry
 from model_release.releases import history, moves
-from model_release.releases import ledger as ledgers
-from model_release.releases.ledger import Ledger
-from model_release.stations.promote_model import promote
+from model_release.releases.ledger import Ledger, read_ledger
+from model_release.stations.promote_model import promote_model
 from tests.integration.ledger.actions import (
     KILLED,
     context,
@@ -40,7 +39,7 @@ def proxy(sqlite_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy
 
 def check_coherent(registry: Registry, model: str) -> Ledger:
     """Ledger, aliases and releases say the same, and nothing is under way."""
-    ledger = ledgers.read(registry, model)
+    ledger = read_ledger(registry, model)
     current = ledger.current()
     assert current is not None
     assert ledger.under_way is None
@@ -54,7 +53,7 @@ def check_coherent(registry: Registry, model: str) -> Ledger:
 def crowned(registry: Registry, model: str, version: str = "1") -> str:
     """Promote a version as the first champion; return its release."""
     release = ready(registry, model, version, "")
-    promote(release, told(release))
+    promote_model(release, told(release))
     return release.id
 
 
@@ -107,7 +106,7 @@ def test_killed_at_any_write_the_next_run_ends_in_the_same_state(
                 break
             assert code == KILLED
             killed += 1
-            promote(releases.load(registry, release.id), told(release))
+            promote_model(releases.load(registry, release.id), told(release))
             ledger = check_coherent(registry, model)
             assert [(e.after, e.done) for e in ledger.entries] == [("1", True), ("2", True)]
             assert releases.load(registry, first).tags["champion.succeeded_by"] == release.id
@@ -136,9 +135,9 @@ def test_a_foreign_write_is_seen(registry: Registry, new_model: NewModel) -> Non
     release = ready(registry, model, "2", "1")
     registry.set_alias(model, "champion", "3")
     with pytest.raises(RefusedError, match=r"found version 3: somebody moved the alias by hand"):
-        promote(release, told(release))
+        promote_model(release, told(release))
     assert registry.alias(model, "champion") == "3", "it is not overwritten"
-    assert len(ledgers.read(registry, model).entries) == 1
+    assert len(read_ledger(registry, model).entries) == 1
 
 
 def test_a_foreign_write_after_the_decision_calls_the_move_off(
@@ -147,13 +146,13 @@ def test_a_foreign_write_after_the_decision_calls_the_move_off(
     model = new_model(registry, 3)
     crowned(registry, model)
     release = ready(registry, model, "2", "1")
-    ledger, entry = ledgers.read(registry, model).decide(
+    ledger, entry = read_ledger(registry, model).decide(
         "promotion", "champion", before="1", after="2", release=release.id
     )
     registry.set_alias(model, "champion", "3")
     with pytest.raises(RefusedError, match=r"found version 3: somebody else moved it"):
         moves.finish(ledger, entry, fresh=True)
-    found = ledgers.read(registry, model)
+    found = read_ledger(registry, model)
     assert found.under_way is None
     assert history.current(found.entries) == found.entry(1)
     assert registry.alias(model, "champion") == "3"
@@ -165,14 +164,14 @@ def test_one_that_wakes_up_late_does_not_undo_what_came_after(
     model = new_model(registry, 3)
     crowned(registry, model)
     second, third = ready(registry, model, "2", "1"), ready(registry, model, "3", "2")
-    sleeper, entry = ledgers.read(registry, model).decide(
+    sleeper, entry = read_ledger(registry, model).decide(
         "promotion", "champion", before="1", after="2", release=second.id
     )
-    promote(third, told(third))  # finishes what the sleeper decided, then makes its own move
+    promote_model(third, told(third))  # finishes what the sleeper decided, then makes its own move
     assert [e.after for e in check_coherent(registry, model).entries] == ["1", "2", "3"]
     registry.set_alias(model, "champion", "2")  # the sleeper's write, that was on its way
     moves.finish(sleeper, entry)
-    moves._catch_up(ledgers.read(registry, model), entry)
+    moves._catch_up(read_ledger(registry, model), entry)
     check_coherent(registry, model)
 
 
@@ -191,7 +190,7 @@ def test_whatever_happens_to_every_request_nothing_is_written_twice_or_lost(
     shaken = Registry(proxy.url)
     proxy.rule = first_time(fault)
     release = ready(shaken, model, "2", "1")
-    promote(release, told(release))
+    promote_model(release, told(release))
     assert len(proxy.injected) >= 15
     ledger = check_coherent(registry, model)
     assert [(e.kind, e.after, e.done) for e in ledger.entries] == [
@@ -211,7 +210,7 @@ def test_thirty_seconds_of_500s_are_outlived(
     release = ready(shaken, model, "1", "")
     until = time.monotonic() + 30
     proxy.rule = lambda method, path, before: "500" if time.monotonic() < until else ""
-    promote(release, told(release))
+    promote_model(release, told(release))
     assert time.monotonic() > until
     assert len(check_coherent(registry, model).entries) == 1
 
@@ -231,11 +230,11 @@ def test_a_server_that_does_not_come_back_ends_in_exit_code_3_and_nothing_is_los
     release = ready(shaken, model, "1", "")
     proxy.rule = lambda method, where, before: "500" if path in where else ""
     with pytest.raises(OutsideError) as caught:
-        promote(release, told(release))
+        promote_model(release, told(release))
     assert caught.value.exit_code == 3
     assert registry.alias(model, "champion") is None
     proxy.calm()
-    promote(releases.load(shaken, release.id), told(release))
+    promote_model(releases.load(shaken, release.id), told(release))
     assert len(check_coherent(registry, model).entries) == 1
 
 
@@ -243,9 +242,9 @@ def test_a_ledger_of_the_future_is_refused(registry: Registry, new_model: NewMod
     model = new_model(registry, 2)
     crowned(registry, model)
     release = ready(registry, model, "2", "1")
-    registry.write_run(ledgers.read(registry, model).run_id, tags={"ledger.format": "2"})
+    registry.write_run(read_ledger(registry, model).run_id, tags={"ledger.format": "2"})
     with pytest.raises(OutsideError, match=r"expected format 1 or older; found format 2"):
-        promote(release, told(release))
+        promote_model(release, told(release))
     assert registry.alias(model, "champion") == "1"
 
 
@@ -255,7 +254,7 @@ def test_two_champions_claimed_by_hand_are_refused(registry: Registry, new_model
     release = ready(registry, model, "2", "1")
     registry.set_alias(model, "Champion", "2")
     with pytest.raises(RefusedError, match=r"alias Champion of .*, version 2; expected one"):
-        promote(release, told(release))
+        promote_model(release, told(release))
     assert registry.alias(model, "champion") == "1"
 
 
@@ -271,9 +270,9 @@ def test_an_experiment_that_something_else_made_is_refused(
 def test_a_damaged_ledger_is_not_guessed_at(registry: Registry, new_model: NewModel) -> None:
     model = new_model(registry, 1)
     crowned(registry, model)
-    registry.write_once(ledgers.read(registry, model).run_id, "entry.000003", "{}")
+    registry.write_once(read_ledger(registry, model).run_id, "entry.000003", "{}")
     with pytest.raises(OutsideError, match=r"ledger of"):
-        ledgers.read(registry, model)
+        read_ledger(registry, model)
 
 
 def test_a_release_that_was_rolled_back_is_not_promoted_again(
@@ -282,13 +281,13 @@ def test_a_release_that_was_rolled_back_is_not_promoted_again(
     model = new_model(registry, 2)
     first = crowned(registry, model)
     second = ready(registry, model, "2", "1")
-    promote(second, told(second))
-    ledger, entry = ledgers.read(registry, model).decide(
+    promote_model(second, told(second))
+    ledger, entry = read_ledger(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
     moves.finish(ledger, entry)
     with pytest.raises(RefusedError, match=r"rolled back: wrong answers"):
-        promote(releases.load(registry, second.id), told(second))
+        promote_model(releases.load(registry, second.id), told(second))
     check_coherent(registry, model)
 
 
@@ -298,10 +297,10 @@ def test_a_promotion_waits_for_a_rollback_under_way(
     model = new_model(registry, 3)
     first = crowned(registry, model)
     second = ready(registry, model, "2", "1")
-    promote(second, told(second))
+    promote_model(second, told(second))
     third = ready(registry, model, "3", "2")
-    ledgers.read(registry, model).decide(
+    read_ledger(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
     with pytest.raises(RefusedError, match=rf"rollback_model\.py.*--release {first}"):
-        promote(third, told(third))
+        promote_model(third, told(third))

@@ -12,8 +12,6 @@ import pytest
 
 from model_release import ROOT
 from model_release.smoke import ask_identity
-from model_release.targets.local import slot as slot_module
-from model_release.targets.local import target as local_module
 from tests.integration.local_target.world import World, answer, stream
 from tests.waiting import until
 
@@ -28,8 +26,8 @@ def test_a_dead_server_is_seen_and_deployed_again(world: World) -> None:
 
 
 def test_a_server_that_hangs_is_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slot_module, "CONTROL_SECONDS", 0.5)
-    monkeypatch.setattr(local_module, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr("model_release.targets.local.slot.CONTROL_SECONDS", 0.5)
+    monkeypatch.setattr("model_release.targets.local.target.ANSWER_SECONDS", 2.0)
     first = world.deploy("1")
     server = world.slot.current()
     state = server.state() if server else None

@@ -4,14 +4,14 @@ import dataclasses
 
 import pytest
 
-from model_release.gates.evidence import Field, Signature, Signatures
+from model_release.gates.evidence import Column, Signature, Signatures
 from model_release.gates.signature import Limits, judge
 
 CHAMPION = Signature(
     "4",
-    inputs=(Field("age", "long"), Field("city", "string", required=False)),
-    outputs=(Field("", "double"),),
-    params=(Field("threshold", "double", required=False),),
+    inputs=(Column("age", "long"), Column("city", "string", required=False)),
+    outputs=(Column("", "double"),),
+    params=(Column("threshold", "double", required=False),),
     has_input_example=True,
 )
 SAME = dataclasses.replace(CHAMPION, version="5")
@@ -36,13 +36,16 @@ def test_needs_a_signature_and_an_example(change: dict[str, object], found: str)
 
 
 BREAKING = [
-    ({"inputs": (*SAME.inputs, Field("zip", "string"))}, "input 'zip' is newly required"),
-    ({"inputs": (Field("age", "long"), Field("city", "string"))}, "input 'city' is newly required"),
-    ({"inputs": (Field("age", "double"),)}, "input 'age' is double, was long"),
-    ({"outputs": (Field("", "long"),)}, "output is long, was double"),
-    ({"outputs": (Field("p", "double"),)}, "output is p double, was double"),
+    ({"inputs": (*SAME.inputs, Column("zip", "string"))}, "input 'zip' is newly required"),
+    (
+        {"inputs": (Column("age", "long"), Column("city", "string"))},
+        "input 'city' is newly required",
+    ),
+    ({"inputs": (Column("age", "double"),)}, "input 'age' is double, was long"),
+    ({"outputs": (Column("", "long"),)}, "output is long, was double"),
+    ({"outputs": (Column("p", "double"),)}, "output is p double, was double"),
     ({"outputs": None}, "output is not described, was double"),
-    ({"params": (Field("threshold", "long", False),)}, "param 'threshold' is long, was double"),
+    ({"params": (Column("threshold", "long", False),)}, "param 'threshold' is long, was double"),
 ]
 
 
@@ -59,9 +62,9 @@ def test_what_breaks_a_client_fails_unless_declared(change: dict[str, object], f
 @pytest.mark.parametrize(
     "change",
     [
-        {"inputs": (*SAME.inputs, Field("zip", "string", required=False))},
-        {"inputs": (Field("age", "long", required=False),)},
-        {"params": (*SAME.params, Field("top", "long", required=False))},
+        {"inputs": (*SAME.inputs, Column("zip", "string", required=False))},
+        {"inputs": (Column("age", "long", required=False),)},
+        {"params": (*SAME.params, Column("top", "long", required=False))},
         {"params": ()},
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from model_release import ROOT
 from model_release.errors import OutsideError
-from model_release.github.audit_issue import LABEL, decide
+from model_release.github.audit_issue import LABEL, next_step
 from tests.github import REPOSITORY, Recorded, serve
 
 MOVED = {
@@ -72,9 +72,9 @@ def test_an_audit_that_could_not_be_made_closes_nothing(recorded: Recorded, tmp_
 
 def test_the_oldest_issue_is_the_one() -> None:
     issues = [{"number": 3, "title": "", "body": ""}, {"number": 9, "title": "", "body": ""}]
-    assert decide(report(MOVED), issues).number == 3
+    assert next_step(report(MOVED), issues).number == 3
 
 
 def test_a_report_without_differences_is_none() -> None:
     with pytest.raises(OutsideError, match="stays as it is"):
-        decide({"models": []}, [])
+        next_step({"models": []}, [])

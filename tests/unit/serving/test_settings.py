@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from serving.errors import WrongUsageError
-from serving.settings import Settings, describe
+from serving.settings import Settings, settings_table
 
 
 def test_nothing_set_or_set_empty_means_the_defaults() -> None:
@@ -41,6 +41,6 @@ def test_what_cannot_be_meant_is_refused_by_name(variable: str, text: str) -> No
 
 
 def test_every_setting_is_described() -> None:
-    text = describe()
+    text = settings_table()
     for setting in fields(Settings):
         assert f"  {setting.metadata['variable']} ({setting.default}): " in text

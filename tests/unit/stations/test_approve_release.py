@@ -8,7 +8,7 @@ import pytest
 from model_release.errors import RefusedError
 from model_release.registry import ModelVersion
 from model_release.releases import Release
-from model_release.stations.approve_release import Trust, review
+from model_release.stations.approve_release import Trust, approve_release
 from tests.github import RUN, Recorded, approval, serve
 
 GUARDED = Trust(separate=False, required=True)
@@ -48,7 +48,7 @@ def recorded() -> Iterator[Recorded]:
 
 def test_who_approved_is_recorded_with_all_that_led_to_it(recorded: Recorded) -> None:
     recorded.reviewed("ada", approval("octocat"))
-    reviewed = review(release(), recorded.client, RUN, THREE)
+    reviewed = approve_release(release(), recorded.client, RUN, THREE)
     assert reviewed.passed("approve")
     found = {
         k: v for k, v in reviewed.tags.items() if k.startswith("approval.") and k[-3:] != ".at"
@@ -68,13 +68,15 @@ def test_nobody_approved(recorded: Recorded) -> None:
     recorded.reviewed("ada", approval("octocat", place="staging"), approval("eve", "rejected"))
     waiting = release()
     with pytest.raises(RefusedError, match="nobody approved"):
-        review(waiting, recorded.client, RUN, GUARDED)
+        approve_release(waiting, recorded.client, RUN, GUARDED)
     assert waiting.registry.runs == []  # type: ignore[attr-defined]
 
 
 def test_a_plan_without_reviewers_where_the_operator_said_so(recorded: Recorded) -> None:
     recorded.reviewed("ada")
-    reviewed = review(release(), recorded.client, RUN, Trust(separate=False, required=False))
+    reviewed = approve_release(
+        release(), recorded.client, RUN, Trust(separate=False, required=False)
+    )
     assert reviewed.tags["approval.by"] == "ada"
     assert reviewed.tags["approval.how"] == "dispatched; GitHub does not ask for a review"
 
@@ -94,6 +96,9 @@ def test_three_people_where_the_model_wants_them(
     recorded.reviewed(dispatcher, approval(approver))
     refused = release(**tags)
     with pytest.raises(RefusedError, match=found):
-        review(refused, recorded.client, RUN, THREE)
+        approve_release(refused, recorded.client, RUN, THREE)
     assert refused.registry.runs == []  # type: ignore[attr-defined]
-    assert review(release(**tags), recorded.client, RUN, GUARDED).tags["approval.by"] == approver
+    assert (
+        approve_release(release(**tags), recorded.client, RUN, GUARDED).tags["approval.by"]
+        == approver
+    )
