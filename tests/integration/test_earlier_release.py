@@ -1,0 +1,232 @@
+"""What version 0.1 released is audited, described and rolled back to by the code of today.
+
+Command lines, exit codes, reports and files are all that this test knows of either.
+"""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.machine import MODEL, ROOT, Machine, make_machine
+
+EARLIER = ROOT / "tests/data/releases-of-0.1"
+RELEASES = {"1": "08c217c6e6ec425fabe947e14186ef37", "2": "edb168610bbe41c8b361e5af9748ecd5"}
+FIRST, SECOND = "2026-11-28T07:07:07.098+00:00", "2026-11-28T07:08:10.748+00:00"
+"""When each became champion."""
+
+REASON = "wrong answers since Monday"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, shared: Path) -> Iterator[Machine]:
+    """A machine that is switched on again, with the state folder of 0.1."""
+    made = make_machine(tmp_path, shared)
+    made.environment["RELEASE_ACTOR"] = "joan"
+    for name in ("artifacts", "contexts", "local"):
+        shutil.copytree(EARLIER / name, made.home / name)
+    dump = (EARLIER / "mlflow.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(made.home / "mlflow.db")) as database:
+        database.executescript(dump.replace("@HOME@", str(made.home)))
+    yield made
+    made.run("scripts/release_status.py", "--stop")
+
+
+def report(machine: Machine, script: str, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """What a script tells as JSON."""
+    out, _ = machine.run(f"scripts/{script}", "--format", "json", *arguments, code=code)
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def identity(version: str) -> dict[str, str]:
+    """What the context of a version's release says that it is."""
+    told = json.loads(
+        (EARLIER / "contexts" / RELEASES[version] / "release.json").read_text("utf-8")
+    )
+    return {name: told[name] for name in ("model", "version", "digest", "release")}
+
+
+def evidence(home: Path, version: str) -> Path:
+    """The files of a version's release in the registry."""
+    return home / "artifacts/releases" / MODEL / RELEASES[version] / "artifacts"
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    """Every file of a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def aliases(home: Path) -> dict[str, str]:
+    """The registry's aliases, as MLflow keeps them."""
+    with closing(sqlite3.connect(home / "mlflow.db")) as database:
+        rows = database.execute("SELECT alias, version FROM registered_model_aliases").fetchall()
+    return {alias: str(version) for alias, version in rows}
+
+
+def move(number: int, how: str, version: str, since: str, until: str) -> dict[str, object]:
+    """A line of the history."""
+    return {
+        "number": number,
+        "how": how,
+        "version": version,
+        "since": since,
+        "until": until,
+        "release": RELEASES[version],
+        "approved_by": {"1": "ada", "2": "grace"}[version],
+        "by": "joan" if how == "rollback" else "ada",
+        "why": REASON if how == "rollback" else "",
+    }
+
+
+def describe(machine: Machine, version: str, since: str) -> str:
+    """Let the page of a version's release be made, and return it."""
+    sheet = machine.home / f"{version}.html"
+    named = ("--model-version", version, "--html", str(sheet))
+    told = report(machine, "describe_release.py", *named)
+    assert told == {
+        "outcome": "passed",
+        "release": RELEASES[version],
+        "lead": f"{MODEL} {version} is champion since {since}.",
+    }
+    kept = evidence(machine.home, version) / "page"
+    assert sheet.read_text(encoding="utf-8") == (kept / "release.html").read_text(encoding="utf-8")
+    return (kept / "release.md").read_text(encoding="utf-8")
+
+
+def page(version: str) -> str:
+    """The page that 0.1 made of it."""
+    return (EARLIER / "pages" / f"{version}.md").read_text(encoding="utf-8")
+
+
+def check_before(machine: Machine) -> None:
+    """All that 0.1 left is understood: version 2 is champion, and nothing serves it."""
+    assert report(machine, "release_history.py") == {
+        "outcome": "version 2",
+        "model": MODEL,
+        "alias": "champion",
+        "entries": [
+            move(1, "promotion", "1", FIRST, SECOND),
+            move(2, "promotion", "2", SECOND, ""),
+        ],
+    }
+    down = {**identity("2"), "champion": "2", "replicas": 0}
+    assert report(machine, "release_status.py") == {
+        "outcome": "something is down",
+        "deployments": [
+            {
+                "environment": "production",
+                "url": "http://127.0.0.1:8180",
+                "since": "2026-11-28T07:08:10+00:00",
+                **down,
+            },
+            {
+                "environment": "staging",
+                "url": "http://127.0.0.1:8181",
+                "since": "2026-11-28T07:08:00+00:00",
+                **down,
+            },
+        ],
+    }
+    assert describe(machine, "2", SECOND) == page("2")
+    assert report(machine, "audit_release.py", code=1) == {
+        "outcome": "refused",
+        "models": [MODEL],
+        "differences": [
+            {
+                "kind": "nothing-serves",
+                "model": MODEL,
+                "expected": f"version 2, release {RELEASES['2'][:8]}",
+                "found": "no server that answers",
+                "cause": "somebody ended or deleted it, or it died",
+                "mend": f"python scripts/rollback_model.py --model-name {MODEL} --target local "
+                f"--release {RELEASES['2']} --reason 'production is not as released'",
+                "fixable": False,
+            }
+        ],
+        "fixed": [],
+        "notes": [],
+    }
+
+
+def roll_back(machine: Machine) -> str:
+    """Go back to the champion before; return since when it is champion again."""
+    told = report(machine, "rollback_model.py", "--reason", REASON)
+    since = str(told["since"])
+    assert told == {
+        "outcome": "passed",
+        "model": MODEL,
+        "champion": "1",
+        "before": "2",
+        "digest": identity("1")["digest"],
+        "release": RELEASES["1"],
+        "production": machine.production,
+        "since": since,
+        "by": "joan",
+        "reason": REASON,
+    }
+    return since
+
+
+def check_production(machine: Machine) -> None:
+    """Version 1 serves at production's address, and answers as it did when it was validated."""
+    served = requests.get(f"{machine.production}/model", timeout=30).json()
+    assert {"model": served.pop("name"), **served} == identity("1")
+    golden = json.loads((evidence(EARLIER, "1") / "validate/golden.json").read_text("utf-8"))
+    assert len(golden) == 2
+    for case in golden:
+        answer = requests.post(
+            f"{machine.production}/invocations", json=case["request"], timeout=30
+        )
+        assert answer.json() == {"predictions": case["predictions"]}
+
+
+def check_after(machine: Machine, since: str) -> None:
+    """All agrees, and the history says what happened; what was built then is as it was."""
+    assert report(machine, "audit_release.py") == {
+        "outcome": "passed",
+        "models": [MODEL],
+        "differences": [],
+        "fixed": [],
+        "notes": [],
+    }
+    assert describe(machine, "1", since) == page("1").replace(FIRST, since)
+    assert report(machine, "release_history.py")["entries"] == [
+        move(1, "promotion", "1", FIRST, SECOND),
+        move(2, "promotion", "2", SECOND, since),
+        move(3, "rollback", "1", since, ""),
+    ]
+    assert aliases(machine.home) == {"champion": "1", "previous-champion": "2", "staging": "2"}
+    assert content(machine.home / "contexts") == content(EARLIER / "contexts")
+
+
+def check_stopped(machine: Machine) -> None:
+    """Nothing that was started outlives a stop."""
+    stopped = report(machine, "release_status.py", "--stop")["stopped"]
+    assert [(each["environment"], each["version"], each["replicas"]) for each in stopped] == [
+        ("production", "1", 1),
+        ("staging", "2", 0),
+    ]
+    left = subprocess.run(
+        ["pgrep", "--full", str(machine.home)], capture_output=True, text=True, check=False
+    )
+    assert (left.returncode, left.stdout) == (1, "")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{machine.production}/ping", timeout=30)
+
+
+@pytest.mark.long
+def test_a_release_of_0_1_is_told_audited_described_and_gone_back_to(machine: Machine) -> None:
+    check_before(machine)
+    since = roll_back(machine)
+    check_production(machine)
+    check_after(machine, since)
+    check_stopped(machine)
