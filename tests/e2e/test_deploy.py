@@ -106,7 +106,7 @@ def test_of_two_deploys_at_once_one_waits(
     thread = threading.Thread(target=other)
     thread.start()
     assert started.wait(60)
-    impatient = KubernetesTarget(cluster.k8s, lambda model: cluster.settings, lease_seconds=1)
+    impatient = KubernetesTarget(cluster.k8s, lambda model: cluster.settings, wait_seconds=1)
     with pytest.raises(OutsideError, match=r"deploying .* to staging is busy.*found .*process"):
         impatient.deploy("staging", first, print, lambda url: None)
     thread.join()

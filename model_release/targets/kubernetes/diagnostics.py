@@ -5,7 +5,8 @@ from typing import Any
 
 from model_release.report import Table
 from model_release.targets.kubernetes.kubectl import Kubectl, KubectlError
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, look
+from model_release.targets.kubernetes.manifests import CANARY, STABLE
+from model_release.targets.kubernetes.rollout import Pod, look
 
 EVENTS = 20
 LOG_LINES = 15

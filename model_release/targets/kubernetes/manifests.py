@@ -29,6 +29,9 @@ COMPONENT = "app.kubernetes.io/component=model-server"
 TRACK = "model-release/track"
 """Label that tells a model's stable pods from its canary's."""
 
+STABLE, CANARY = "stable", "canary"
+"""The tracks."""
+
 ANNOTATION = "model-release/"
 """Prefix of the annotations that say what is served: model, version, digest, release."""
 
@@ -90,9 +93,9 @@ def identity(annotated: Mapping[str, str]) -> Identity | None:
     return Identity(model, version, digest, release)
 
 
-def deployment_name(model: str, *, canary: bool = False) -> str:
-    """The name of a model's Deployment; of its Service, too, where it is the stable one."""
-    return slug(model) + ("-canary" if canary else "")
+def deployment_name(slug: str, track: str) -> str:
+    """Name of the Deployment of a track of a model; of its Service, too, where that is stable."""
+    return slug if track == STABLE else f"{slug}-{track}"
 
 
 def overlay(
@@ -120,7 +123,7 @@ def overlay(
     _check_image(workload.image)
     namespace(k8s, environment)
     components = [_component(k8s, name) for name in workload.settings.components]
-    name = deployment_name(workload.identity.model)
+    name = slug(workload.identity.model)
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -176,7 +179,7 @@ def _stable(name: str, settings: Kubernetes, replicas: Replicas) -> list[Patch]:
 
 def _canary(name: str, replicas: int) -> list[Patch]:
     """The Deployment alone, on a track of its own, with a number of pods that nobody else sets."""
-    track = {TRACK: "canary"}
+    track = {TRACK: CANARY}
     spec = {
         "replicas": replicas,
         "selector": {"matchLabels": track},
@@ -185,7 +188,7 @@ def _canary(name: str, replicas: int) -> list[Patch]:
     return [
         _delete({"kind": "Service|HorizontalPodAutoscaler|PodDisruptionBudget|Ingress"}),
         _merge({"metadata": {"labels": track}, "spec": spec}),
-        _replace({"kind": "Deployment"}, {"/metadata/name": f"{name}-canary"}),
+        _replace({"kind": "Deployment"}, {"/metadata/name": deployment_name(name, CANARY)}),
     ]
 
 

@@ -8,14 +8,20 @@ from typing import Any
 from model_release.errors import OutsideError
 from model_release.identity import Identity
 from model_release.targets.kubernetes.kubectl import Kubectl
-from model_release.targets.kubernetes.manifests import ANNOTATION, NAME, TRACK
+from model_release.targets.kubernetes.manifests import (
+    ANNOTATION,
+    CANARY,
+    NAME,
+    STABLE,
+    TRACK,
+    deployment_name,
+)
 from model_release.waiting import polls
 
 POLL_SECONDS = 0.5
 UNSCHEDULABLE_SECONDS = 20.0
 """How long a pod may find no node: an autoscaler of nodes needs more, a small cluster less."""
 
-STABLE, CANARY = "stable", "canary"
 IMAGE_REASONS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -42,7 +48,7 @@ class Pod:
 
 
 @dataclass(frozen=True)
-class State:
+class DeploymentStatus:
     """A Deployment now: `complete` when all its pods are of its template and serve."""
 
     identity: Identity
@@ -54,16 +60,11 @@ class State:
     since: str
 
 
-def deployment_name(slug: str, track: str) -> str:
-    """Name of the Deployment of a track of a model."""
-    return slug if track == STABLE else f"{slug}-{track}"
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """A model's Deployments and pods at one moment, by track; pods oldest first."""
 
-    deployments: Mapping[str, State]
+    deployments: Mapping[str, DeploymentStatus]
     pods: Mapping[str, Sequence[Pod]]
 
 
@@ -76,7 +77,7 @@ def look(kubectl: Kubectl, slug: str) -> Snapshot:
     for each in found:
         track = each["metadata"]["labels"].get(TRACK, "")
         if each["kind"] == "Deployment":
-            states[track] = read_state(each)
+            states[track] = read_status(each)
         elif track in tracks:
             tracks[track].append(read_pod(each))
     return Snapshot(states, tracks)
@@ -136,7 +137,7 @@ def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
     )
 
 
-def _rollout(seen: Snapshot, track: str, name: str) -> tuple[State, list[Pod]]:
+def _rollout(seen: Snapshot, track: str, name: str) -> tuple[DeploymentStatus, list[Pod]]:
     """The Deployment of a track, and the pods of its release."""
     found = seen.deployments.get(track)
     if found is None:
@@ -145,7 +146,7 @@ def _rollout(seen: Snapshot, track: str, name: str) -> tuple[State, list[Pod]]:
     return found, [pod for pod in seen.pods[track] if pod.release == release and not pod.gone]
 
 
-def _progress(name: str, found: State, members: Sequence[Pod]) -> str:
+def _progress(name: str, found: DeploymentStatus, members: Sequence[Pod]) -> str:
     waits = sorted({pod.waits_for for pod in members if pod.waits_for and not pod.ready})
     line = f"{name}: {found.updated} of {found.wanted} new, {found.available} available"
     return f"{line} ({', '.join(waits)})" if waits else line
@@ -170,7 +171,7 @@ def read_pod(pod: Any) -> Pod:
     )
 
 
-def read_state(deployment: Any) -> State:
+def read_status(deployment: Any) -> DeploymentStatus:
     """Read a Deployment as the API server tells it."""
     metadata, spec = deployment["metadata"], deployment["spec"]
     status = deployment.get("status", {})
@@ -181,7 +182,7 @@ def read_state(deployment: Any) -> State:
     failure = conditions.get("ReplicaFailure", {})
     failed = observed and failure.get("status") == "True"
     facts = metadata.get("annotations", {})
-    return State(
+    return DeploymentStatus(
         identity=Identity(
             *(
                 facts.get(ANNOTATION + name, "")
@@ -237,7 +238,7 @@ def _container_troubles(containers: list[Any]) -> Iterator[str]:
 
 
 def _stuck(
-    name: str, found: State, members: list[Pod], trouble: str, seconds: float
+    name: str, found: DeploymentStatus, members: list[Pod], trouble: str, seconds: float
 ) -> OutsideError:
     waits = "; ".join(f"{pod.name}: {pod.waits_for}" for pod in members if not pod.ready)
     ready = f"{found.available} of {found.wanted} available after {seconds:g} s"

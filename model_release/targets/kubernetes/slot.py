@@ -14,8 +14,8 @@ from model_release.errors import OutsideError, RefusedError
 from model_release.identity import Identity, slug
 from model_release.targets.kubernetes import managed_fields, manifests
 from model_release.targets.kubernetes.kubectl import FIELD_MANAGER, Kubectl
-from model_release.targets.kubernetes.manifests import Workload
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, State, deployment_name, look
+from model_release.targets.kubernetes.manifests import CANARY, STABLE, Workload, deployment_name
+from model_release.targets.kubernetes.rollout import DeploymentStatus, look
 
 MANAGED = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,ingress"
@@ -109,7 +109,7 @@ class Slot:
         }
         self.kubectl.apply(json.dumps(document))
 
-    def state(self, track: str = STABLE) -> State | None:
+    def status(self, track: str = STABLE) -> DeploymentStatus | None:
         """The Deployment of a track; None where there is none."""
         return look(self.kubectl, self.slug).deployments.get(track)
 

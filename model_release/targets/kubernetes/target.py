@@ -22,8 +22,8 @@ from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.canary import check_pods
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
-from model_release.targets.kubernetes.manifests import Workload
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, look, read_state
+from model_release.targets.kubernetes.manifests import CANARY, STABLE, Workload
+from model_release.targets.kubernetes.rollout import Pod, look, read_status
 from model_release.targets.kubernetes.slot import Good, Slot
 from model_release.targets.kubernetes.upgrade import Upgrade
 
@@ -38,13 +38,13 @@ class KubernetesTarget:
         k8s: folder of the manifests; its environments' namespaces are where models go.
         settings: a model's `kubernetes` section, by its name.
         context: of the kubeconfig; the current one if empty.
-        lease_seconds: how long to wait for another deploy of the same model.
+        wait_seconds: how long to wait for another deploy of the same model.
     """
 
     k8s: Path
     settings: Callable[[str], Kubernetes]
     context: str = ""
-    lease_seconds: float = 30.0
+    wait_seconds: float = 30.0
     name: str = "kubernetes"
     protected: bool = True
     runs_images: bool = True
@@ -67,10 +67,10 @@ class KubernetesTarget:
         changes, added = _preflight(slot, None if deployment.proven else manifest)
         what = f"deploying {model} to {environment}"
         measured: Sequence[Table] = ()
-        with hold(slot.kubectl, slot.slug, what, self.lease_seconds, progress) as lease:
+        with hold(slot.kubectl, slot.slug, what, self.wait_seconds, progress) as lease:
             good = slot.good()
             wanted = Good(manifest, deployment.identity)
-            if not added and self._is_so(slot, wanted, good, changes):
+            if not added and self._serves(slot, wanted, good, changes):
                 progress(f"{environment} already serves {deployment.identity}")
             else:
                 if changes is not None:
@@ -182,7 +182,7 @@ class KubernetesTarget:
                 next_step="give --context or KUBE_CONTEXT",
             )
 
-    def _is_so(self, slot: Slot, wanted: Good, good: Good | None, changes: str | None) -> bool:
+    def _serves(self, slot: Slot, wanted: Good, good: Good | None, changes: str | None) -> bool:
         """Whether that is what was last good, nobody changed it, and it serves, alone."""
         if good != wanted or (slot.kubectl.diff(wanted.manifest) if changes is None else changes):
             return False
@@ -257,7 +257,7 @@ def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
 
 def _running(environment: str, deployment: Any, host: str | None) -> Running:
     """What a Deployment runs; its address is public where the model has a host."""
-    found, metadata = read_state(deployment), deployment["metadata"]
+    found, metadata = read_status(deployment), deployment["metadata"]
     return Running(
         environment=environment,
         identity=found.identity,

@@ -19,8 +19,8 @@ from model_release.answers import Tolerances, first_difference
 from model_release.errors import OutsideError
 from model_release.smoke import Case
 from model_release.targets.kubernetes.analysis import Sample
-from model_release.targets.kubernetes.manifests import NAME, TRACK
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, read_pod
+from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE, TRACK
+from model_release.targets.kubernetes.rollout import Pod, read_pod
 
 PORT = 8080
 TICK_SECONDS = 1.0

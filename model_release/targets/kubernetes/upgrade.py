@@ -18,8 +18,8 @@ from model_release.targets.kubernetes.canary import (
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import Lease
-from model_release.targets.kubernetes.manifests import SPARE_SECONDS, Workload
-from model_release.targets.kubernetes.rollout import CANARY, STABLE, Pod, follow, look, until_gone
+from model_release.targets.kubernetes.manifests import CANARY, SPARE_SECONDS, STABLE, Workload
+from model_release.targets.kubernetes.rollout import Pod, follow, look, until_gone
 from model_release.targets.kubernetes.slot import Good, Slot, minimum
 from model_release.waiting import polls
 
@@ -76,7 +76,7 @@ class Upgrade:
 
     def _try_canary(self) -> None:
         """Let the new version serve a share of the callers, and decide by what is measured."""
-        stable = self.slot.state()
+        stable = self.slot.status()
         if self.good is None or stable is None:
             self.progress("first deployment here: nothing to compare a canary with")
             return
@@ -127,7 +127,7 @@ class Upgrade:
         self.lease.check()
         slot.kubectl.apply(self.manifest)
         least = minimum(self.manifest)
-        found = slot.state()
+        found = slot.status()
         if self.good is None and found and found.wanted < least:
             slot.kubectl.run("scale", "deployment", slot.slug, f"--replicas={least}")
         members = self._follow(STABLE)
@@ -203,7 +203,7 @@ class Upgrade:
                 until_gone(kubectl, slot.slug, track, PUT_BACK_SECONDS)
             return f"{environment} is as before: nothing serves {slot.model} there"
         slot.remove_canary()
-        found = slot.state()
+        found = slot.status()
         if found is None or found.identity != good.identity or not found.complete:
             self.progress(f"putting back {good.identity}")
             kubectl.apply(good.manifest)

@@ -35,7 +35,7 @@ KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class State:
+class ServerState:
     """What a server last wrote about itself; it may have died since."""
 
     pid: int
@@ -62,13 +62,13 @@ class Server:
         """What it and its model printed."""
         return self.folder / "log"
 
-    def state(self) -> State | None:
+    def state(self) -> ServerState | None:
         """What it last wrote; None before that."""
         try:
             told = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return State(
+        return ServerState(
             pid=told["pid"],
             phase=told["phase"],
             identity=Identity.read(told),
@@ -77,7 +77,7 @@ class Server:
             since=datetime.fromisoformat(told["since"]),
         )
 
-    def wait_until_ready(self, seconds: float) -> State:
+    def wait_until_ready(self, seconds: float) -> ServerState:
         """Wait until the model is loaded and answers at the probe port.
 
         Raises:
@@ -196,7 +196,7 @@ class Slot:
                 return server
         return None
 
-    def appoint(self, server: Server) -> None:
+    def commit(self, server: Server) -> None:
         """Make `server` the current one: from here on it is the others that are left over."""
         unfinished = self.folder / "current.tmp"
         with unfinished.open("w", encoding="utf-8") as file:
@@ -205,8 +205,10 @@ class Slot:
             os.fsync(file.fileno())
         unfinished.replace(self.folder / "current")
 
-    def dismiss(self) -> None:
-        """Name no server as current."""
+    def remove(self, seconds: float) -> None:
+        """Drain and end every server, by force after `seconds` each; name none as current."""
+        for server in self.servers():
+            server.end(seconds)
         (self.folder / "current").unlink(missing_ok=True)
 
     def start(self, deployment: Deployment) -> Server:

@@ -34,13 +34,13 @@ class LocalTarget:
         home: the state folder; everything lies in its `local/`.
         ports: the port of each environment, {"staging": 8181, "production": 8180}; 0 for any.
         start_seconds: how long a server may load its model.
-        lock_seconds: how long to wait for another deploy of the same model.
+        wait_seconds: how long to wait for another deploy of the same model.
     """
 
     home: Path
     ports: Mapping[str, int]
     start_seconds: float = 300.0
-    lock_seconds: float = 10.0
+    wait_seconds: float = 10.0
     name: str = "local"
     protected: bool = False
     runs_images: bool = False
@@ -121,9 +121,7 @@ class LocalTarget:
             with self._changing(slot, name, model or slot.folder.name):
                 if running := _found(name, slot):
                     stopped.append(running)
-                for each in slot.servers():
-                    each.end(DRAIN_SECONDS)
-                slot.dismiss()
+                slot.remove(DRAIN_SECONDS)
         return stopped
 
     def _replace(
@@ -147,7 +145,7 @@ class LocalTarget:
                 progress(f"verifying it at {address}, which no caller knows")
                 verify(address)
                 server.take(listener)
-                slot.appoint(server)
+                slot.commit(server)
             except BaseException:  # also Ctrl-C: the old server goes on alone
                 server.end(DRAIN_SECONDS)
                 raise
@@ -193,7 +191,7 @@ class LocalTarget:
     @contextmanager
     def _changing(self, slot: Slot, environment: str, model: str) -> Iterator[None]:
         what = f"what serves {model} in {environment}"
-        with file_lock(slot.deploy_lock, what, self.lock_seconds):
+        with file_lock(slot.deploy_lock, what, self.wait_seconds):
             yield
 
     def _port(self, environment: str) -> int:

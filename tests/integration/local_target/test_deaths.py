@@ -67,7 +67,7 @@ DEATHS = [
     ("Server", "wait_until_ready", "after"),
     ("Server", "take", "before"),
     ("Server", "take", "after"),
-    ("Slot", "appoint", "after"),
+    ("Slot", "commit", "after"),
     ("Server", "end", "after"),
     ("Slot", "prune", "before"),
 ]
@@ -108,7 +108,7 @@ def test_deploys_killed_after_any_time_converge(world: World) -> None:
     running = world.deploy("1")
     with stream(running) as requests:
         for seconds in (0.5, 1.0, 1.5, 2.0, 2.5):
-            command = dying_deploy(world, "2", "Slot", "dismiss", "never called")
+            command = dying_deploy(world, "2", "Slot", "remove", "never called")
             with subprocess.Popen(command, cwd=ROOT) as deploy:
                 time.sleep(seconds)
                 deploy.kill()
@@ -125,7 +125,7 @@ def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
         deploy_and_die(world, "2", "Server", "take", "after")
         assert sorted(world.alive()) == ["1", "2"]
         until(lambda: world.alive() == ["1"], seconds=30)
-        deploy_and_die(world, "3", "Slot", "appoint", "after")
+        deploy_and_die(world, "3", "Slot", "commit", "after")
         until(lambda: world.alive() == ["3"], seconds=30)
     assert requests.failures == []
     assert ask_identity(first.url).version == "3"

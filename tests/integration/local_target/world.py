@@ -75,7 +75,7 @@ class World:
         self.folder = folder
         self.model = model
         self.home = folder / ("long" * 30) / "home"
-        self.target = LocalTarget(self.home, {"staging": 0, "production": 0}, lock_seconds=0.3)
+        self.target = LocalTarget(self.home, {"staging": 0, "production": 0}, wait_seconds=0.3)
         self.steps: list[str] = []
 
     def deployment(self, version: str, model: str = "iris") -> Deployment:

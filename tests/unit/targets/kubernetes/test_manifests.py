@@ -15,11 +15,10 @@ import yaml
 from model_release import ROOT
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import UsageError
-from model_release.identity import Identity
+from model_release.identity import Identity, slug
 from model_release.targets.kubernetes.manifests import (
     Workload,
     annotations,
-    deployment_name,
     identity,
     namespace,
     overlay,
@@ -30,7 +29,7 @@ from serving.settings import Settings
 
 K8S = ROOT / "k8s"
 IDENTITY = Identity("Probe Model/α", "3", f"sha256:{'1' * 64}", "a" * 32)
-SLUG = deployment_name(IDENTITY.model)
+SLUG = slug(IDENTITY.model)
 IMAGE = f"127.0.0.1:5000/probe@sha256:{'2' * 64}"
 ENVIRONMENTS = ("staging", "production")
 LATEST = int(kubernetes_validate.latest_version().split(".")[1])

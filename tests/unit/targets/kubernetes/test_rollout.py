@@ -8,14 +8,8 @@ import pytest
 from model_release.errors import OutsideError
 from model_release.identity import Identity
 from model_release.targets.kubernetes.analysis import Sample
-from model_release.targets.kubernetes.manifests import TRACK
-from model_release.targets.kubernetes.rollout import (
-    CANARY,
-    STABLE,
-    read_pod,
-    read_state,
-    until_gone,
-)
+from model_release.targets.kubernetes.manifests import CANARY, STABLE, TRACK
+from model_release.targets.kubernetes.rollout import read_pod, read_status, until_gone
 from model_release.targets.kubernetes.target import summary
 from model_release.targets.kubernetes.traffic import read_metrics
 
@@ -114,7 +108,7 @@ def deployment(**status: Any) -> dict[str, Any]:
 def test_a_rollout_is_complete_when_nothing_old_is_left(
     status: dict[str, int], complete: bool
 ) -> None:
-    found = read_state(deployment(**status))
+    found = read_status(deployment(**status))
     assert found.complete is complete
     assert found.identity == Identity("Iris α", "2", "sha256:ab", "r2")
 
@@ -151,7 +145,7 @@ def test_a_canary_without_its_deployment_is_waited_for_until_its_pods_are_gone()
 def test_a_quota_is_told_by_the_deployment() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
     condition = failure | {"message": "exceeded quota: small"}
-    assert read_state(deployment(conditions=[condition])).trouble == (
+    assert read_status(deployment(conditions=[condition])).trouble == (
         "FailedCreate: exceeded quota: small"
     )
 
