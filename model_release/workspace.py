@@ -32,6 +32,9 @@ class Workspace:
     models_dir: Path
     tracking_uri: str = ""
     progress: Progress = field(default_factory=Progress)
+    _configs: dict[str, ModelConfig] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def uri(self) -> str:
@@ -56,8 +59,14 @@ class Workspace:
         return ROOT / "serving"
 
     def config(self, model: str) -> ModelConfig:
-        """The model's configuration."""
-        return load_config(model, self.models_dir)
+        """The model's configuration, read once: what a release is held to does not change in it."""
+        if model not in self._configs:
+            self._configs[model] = load_config(model, self.models_dir)
+        return self._configs[model]
+
+    def context(self, release_id: str) -> Path:
+        """Where a release's build context is, once it was built here."""
+        return self.home / "contexts" / release_id
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
