@@ -26,6 +26,10 @@ UNKNOWN_RUN = {
 class Runs(Connection):
     """Experiments and runs: made, written to, found."""
 
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        super().__init__(uri, artifacts)
+        self._files: dict[tuple[str, str], bytes] = {}
+
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
         """Start a run in an experiment, which is made if it is new; return the run's id."""
         number = self.experiment(experiment) or self.create_experiment(experiment, {})
@@ -132,7 +136,10 @@ class Runs(Connection):
         pairs = [RunTag(key, value) for key, value in (tags or {}).items()]
         with self._faults(""):
             if evidence:
-                self._client.log_artifacts(run_id, str(evidence[0]), evidence[1])
+                folder, place = evidence
+                self._client.log_artifacts(run_id, str(folder), place)
+                for path in folder.iterdir():
+                    self._files[run_id, f"{place}/{path.name}"] = path.read_bytes()
             if values or pairs:
                 self._client.log_batch(run_id, metrics=values, tags=pairs)
             if status:
@@ -147,9 +154,12 @@ class Runs(Connection):
             return Path(self._client.call(lambda: download(uri, dst_path=str(folder))))
 
     def read_run_file(self, run_id: str, path: str) -> bytes:
-        """The content of one artifact of a run."""
-        with tempfile.TemporaryDirectory() as folder:
-            return self.fetch(f"runs:/{run_id}/{path}", Path(folder)).read_bytes()
+        """The content of one artifact of a run, fetched once: stations do not change evidence."""
+        if (run_id, path) not in self._files:
+            with tempfile.TemporaryDirectory() as folder:
+                found = self.fetch(f"runs:/{run_id}/{path}", Path(folder))
+                self._files[run_id, path] = found.read_bytes()
+        return self._files[run_id, path]
 
     def experiments(self, prefix: str) -> list[str]:
         """Names of the experiments that begin with `prefix`."""

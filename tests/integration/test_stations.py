@@ -3,12 +3,15 @@
 import importlib.util
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from model_release import ROOT
+from model_release.registry import Registry
 from model_release.releases import started
 from model_release.workspace import Workspace
 from tests.ports import free_port
@@ -39,14 +42,36 @@ def load(name: str) -> Callable[[list[str]], int]:
 
 
 @pytest.fixture
-def script(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    """Run a script on this workspace, with ports of its own; its servers end with the test."""
+def fetched(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each artifact was fetched from the registry."""
+    counted: Counter[str] = Counter()
+    fetch = Registry.fetch
+
+    def count(registry: Registry, uri: str, folder: Path) -> Path:
+        counted[uri] += 1
+        return fetch(registry, uri, folder)
+
+    monkeypatch.setattr(Registry, "fetch", count)
+    return counted
+
+
+@pytest.fixture
+def script(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, fetched: Counter[str]
+) -> Iterator[Script]:
+    """Run a script on this workspace, with ports of its own; its servers end with the test.
+
+    None of them may fetch an artifact twice.
+    """
     monkeypatch.setenv("STAGING_PORT", str(free_port()))
     monkeypatch.setenv("PRODUCTION_PORT", str(free_port()))
 
     def run(name: str, *arguments: str) -> int:
         places = ["--home", str(workspace.home), "--models-dir", str(workspace.models_dir)]
-        return load(name)([*places, *arguments])
+        fetched.clear()
+        code = load(name)([*places, *arguments])
+        assert max(fetched.values(), default=0) <= 1, fetched
+        return code
 
     yield run
     run("release_status.py", "--stop")
@@ -84,7 +109,10 @@ def test_alone_and_in_order_they_are_the_road(
 
 
 def test_a_protected_production_waits_for_a_name(
-    script: Script, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    script: Script,
+    workspace: Workspace,
+    capsys: pytest.CaptureFixture[str],
+    fetched: Counter[str],
 ) -> None:
     path = write_limits(workspace.models_dir, "guarded")
     path.write_text(path.read_text() + "production: {protected: true}\n")
@@ -99,6 +127,8 @@ def test_a_protected_production_waits_for_a_name(
     assert (waiting.state, workspace.registry.alias("guarded", "champion")) == ("open", None)
 
     assert script(*road, "--approve", "ada@example.org") == 0
+    validate = f"runs:/{waiting.id}/validate"
+    assert fetched == {f"{validate}/golden.json": 1, f"{validate}/report.json": 1}
     report = json.loads(capsys.readouterr().out)
     assert (report["release"], report["approved_by"]) == (waiting.id, "ada@example.org")
     serving = requests.get(f"{report['production']}/model", timeout=10).json()
