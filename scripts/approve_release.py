@@ -22,7 +22,7 @@ def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     github = GitHub.from_environment(os.environ)
     release = approve_release(release, github, os.environ.get("GITHUB_RUN_ID", ""), trust)
     names = ("by", "how", "dispatcher", "trainer", "comment", "run")
-    facts = {name: release.tags.get(f"approval.{name}", "") for name in names}
+    facts = {name: getattr(release.approved, name) for name in names}
     rows = [(name, value) for name, value in facts.items() if value]
     return Report(
         title=f"approval of {release.model} {release.version}",

@@ -33,7 +33,7 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         "model digest": release.digest,
         "context": str(context.path),
         "context digest": context.digest,
-        "lock": release.tags["release.lock"],
+        "lock": release.lock_digest,
     }
     image = None
     if arguments.push or arguments.image_registry:

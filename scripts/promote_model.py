@@ -18,10 +18,10 @@ def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     facts = {
         "model": release.model,
         "champion": release.version,
-        "before": release.tags["release.champion"] or "none",
+        "before": release.champion or "none",
         "digest": release.digest,
         "release": release.id,
-        "since": release.tags["champion.since"],
+        "since": release.champion_since,
     }
     return Report(
         title=f"{release.model} {release.version} is champion",

@@ -28,7 +28,7 @@ def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         "digest": done.release.digest,
         "release": done.release.id,
         "production": done.running.url,
-        "since": done.release.tags["champion.since"],
+        "since": done.release.champion_since,
         "by": done.entry.by,
         "reason": done.entry.reason,
     }

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from model_release.answers import Tolerances
 from model_release.gates.evidence import Golden
 from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
@@ -12,8 +13,17 @@ class Limits(GateLimits):
     """The model answers its own input example and a sample of the holdout; the answers are kept."""
 
     rows: int = Field(16, ge=1, description="Rows of the holdout that are kept with their answers.")
-    rtol: float = Field(1e-6, ge=0, description="Relative difference that a smoke test accepts.")
-    atol: float = Field(1e-9, ge=0, description="Absolute difference that a smoke test accepts.")
+    rtol: float = Field(
+        Tolerances.rtol, ge=0, description="Relative difference that a smoke test accepts."
+    )
+    atol: float = Field(
+        Tolerances.atol, ge=0, description="Absolute difference that a smoke test accepts."
+    )
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """How far a server's answers may be from those kept."""
+        return Tolerances(self.rtol, self.atol)
 
 
 def judge(evidence: Golden, limits: Limits) -> Outcome:

@@ -10,7 +10,7 @@ from model_release.digest import model_digest
 from model_release.errors import RefusedError
 from model_release.gates import integrity
 from model_release.gates.evidence import Files
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.workspace import Workspace
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.in")
@@ -33,10 +33,10 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
     """
     release.require_before("build")
     workspace.progress.station("build", f"{release.model} {release.version}")
-    path = workspace.home / "contexts" / release.id
+    path = workspace.context(release.id)
     if release.passed("build") and path.is_dir():
         made = Context(path, model_digest(path))
-        if made.digest == release.tags["release.context"]:
+        if made.digest == release.context_digest:
             workspace.progress.step(f"context is there: {made.digest[:19]}…")
             return release, made
     model = _model(workspace, release)
@@ -49,7 +49,7 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
         shutil.rmtree(path, ignore_errors=True)
         os.rename(folder, path)  # noqa: PTH104
     workspace.progress.step(f"context {made.digest[:19]}…")
-    return release.record("build", "passed", tags={"release.context": made.digest}), made
+    return release.record("build", "passed", tags={names.CONTEXT_DIGEST: made.digest}), made
 
 
 def _model(workspace: Workspace, release: Release) -> Path:
@@ -72,13 +72,12 @@ def _fill(folder: Path, release: Release, model: Path, serving: Path) -> None:
     """Lay out the context. Nothing in it depends on the time or the machine."""
     shutil.copytree(model, folder / "model")
     shutil.copytree(serving, folder / "serving", ignore=IGNORED)
-    lock = release.text("validate/requirements.lock")
-    (folder / "requirements.lock").write_text(lock, encoding="utf-8")
+    (folder / "requirements.lock").write_text(release.lock, encoding="utf-8")
     identity = {
         "model": release.model,
         "version": release.version,
         "digest": release.digest,
         "release": release.id,
-        "batching": release.tags["release.batching"] == "true",
+        "batching": release.batching,
     }
     (folder / "release.json").write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")

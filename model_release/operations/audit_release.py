@@ -1,7 +1,7 @@
 """Audit: look at ledger, aliases, files, images and servers; mend what is safe to mend."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,9 +11,9 @@ from model_release.digest import model_digest
 from model_release.errors import ReleaseError, UsageError
 from model_release.image import docker
 from model_release.operations.differences import Difference, Seen, Served, differences
-from model_release.releases import Release, history, moves
+from model_release.releases import Release, history, moves, names
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
-from model_release.releases.ledger import EXPERIMENTS, Ledger, read_ledger
+from model_release.releases.ledger import Ledger, read_ledger
 from model_release.report import Report, Table
 from model_release.stations.promote_model import promote_model
 from model_release.targets import Deployment, Running, Target
@@ -161,8 +161,8 @@ class Audit:
 
     def _young(self, run_id: str) -> bool:
         release = self._release(run_id)
-        at = release.tags.get("station.deploy-production.at") if release else None
-        return bool(at) and _age(str(at)) < self.grace
+        at = release.ended("deploy-production") if release else ""
+        return bool(at) and _age(at) < self.grace
 
     def _files(self, release: Release) -> str | None:
         """Digest of the version's files; "" where they are gone, None where the version is."""
@@ -179,12 +179,12 @@ class Audit:
     def _build(self, release: Release) -> tuple[str, list[str]]:
         """What is wrong with what the release is started from, and what was not looked at."""
         if not self.target.runs_images:
-            context = self.workspace.home / "contexts" / release.id
+            context = self.workspace.context(release.id)
             if not context.is_dir():
                 return f"no context {context}", []
-            changed = model_digest(context) != release.tags.get("release.context")
+            changed = model_digest(context) != release.context_digest
             return (f"context {context} was changed" if changed else ""), []
-        reference = release.tags.get("release.image", "")
+        reference = release.image
         if not reference:
             return "no image in the release", []
         if not shutil.which("docker"):
@@ -194,22 +194,15 @@ class Audit:
 
     def _unclaim(self, ledger: Ledger, current: Entry) -> None:
         """End, in their tags, the reigns of releases that the ledger does not have as champion."""
-        for each in ledger.registry.find_runs(EXPERIMENTS + ledger.model, CLAIMS):
-            claimed = releases.load(ledger.registry, each)
-            if each != current.release and not claimed.tags.get("champion.until"):
-                claimed.note({"champion.until": history.closed_at(current)})
-
-
-CLAIMS: Mapping[str, str] = {"release.state": "released"}
+        for each in releases.released(ledger.registry, ledger.model):
+            if each.id != current.release and not each.champion_until:
+                each.note({names.CHAMPION_UNTIL: history.closed_at(current)})
 
 
 def _claims(ledger: Ledger) -> list[str]:
     """Releases whose tags say that they are champion now."""
-    found = ledger.registry.find_runs(EXPERIMENTS + ledger.model, CLAIMS)
-    loaded = (releases.load(ledger.registry, each) for each in found)
-    return [
-        f"{each.id[:8]} ({each.version})" for each in loaded if not each.tags.get("champion.until")
-    ]
+    found = releases.released(ledger.registry, ledger.model)
+    return [f"{each.id[:8]} ({each.version})" for each in found if not each.champion_until]
 
 
 def _promotable(release: Release) -> bool:

@@ -1,6 +1,5 @@
 """The ledger told: every move as a table, or who was champion at a moment."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,9 +47,9 @@ def row(ledger: Ledger, entry: Entry) -> dict[str, Any]:
     ends = {
         each.began_by.number: each.until for each in history.reigns(ledger.entries, entry.alias)
     }
-    tags: Mapping[str, str] = {}
+    approved = ""
     if entry.release:
-        tags = releases.load(ledger.registry, entry.release).tags
+        approved = releases.load(ledger.registry, entry.release).approved.by
     return {
         "number": entry.number,
         "how": entry.kind
@@ -59,7 +58,7 @@ def row(ledger: Ledger, entry: Entry) -> dict[str, Any]:
         "since": history.closed_at(entry) if entry.done else "",
         "until": ends.get(entry.number, ""),
         "release": entry.release,
-        "approved_by": tags.get("approval.by", ""),
+        "approved_by": approved,
         "by": entry.by,
         "why": entry.reason or (entry.close.note if entry.close else f"decided {entry.at}"),
     }

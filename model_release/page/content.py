@@ -2,8 +2,7 @@
 
 import difflib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from model_release import commands
 from model_release.image.sbom import PACKAGE
@@ -22,7 +21,6 @@ MOST_SLICES = 30
 def page(facts: Facts) -> Page:
     """The page of a release as it stands now."""
     release = facts.release
-    model, version = release.tags["release.model"], release.tags["release.version"]
     sections = (
         Section("The road", steps=_steps(release)),
         *_changes(facts),
@@ -37,25 +35,25 @@ def page(facts: Facts) -> Page:
         *_way_back(facts),
         Section("Where to look", links=_links(facts)),
     )
-    return Page(f"{model} {version}", _lead(facts), sections)
+    return Page(f"{release.model} {release.version}", _lead(facts), sections)
 
 
 def _lead(facts: Facts) -> str:
     release, champion = facts.release, facts.champion
-    name = f"{release.tags['release.model']} {release.tags['release.version']}"
-    if release.tags["release.state"] == "released":
-        return f"{name} is champion since {release.tags.get('champion.since', 'its release')}."
+    name = f"{release.model} {release.version}"
+    if release.state == "released":
+        return f"{name} is champion since {release.champion_since or 'its release'}."
     refused = [step.name for step in _steps(release) if step.outcome == "refused"]
     if refused:
         return f"{name} was refused at {refused[0]}; production is as it was."
-    instead = f"in place of version {champion.tags['release.version']}" if champion else "as first"
+    instead = f"in place of version {champion.version}" if champion else "as first"
     return f"Whoever approves lets {name} into production, {instead}."
 
 
 def _steps(release: Evidence) -> tuple[Step, ...]:
     found, waiting = [], False
     for station in commands.STATIONS:
-        outcome = release.tags.get(f"station.{station}", "")
+        outcome = release.result(station)
         if not outcome:
             outcome = "not reached" if waiting else "waiting"
         waiting = waiting or outcome != "passed"
@@ -65,28 +63,30 @@ def _steps(release: Evidence) -> tuple[Step, ...]:
 
 def _changes(facts: Facts) -> Iterator[Section]:
     ours, theirs = facts.release, facts.champion
+    before = _origin(theirs) if theirs else {}
     rows = [
-        (name, value(theirs) if theirs else NONE, value(ours))
-        for name, value in (
-            ("version", _tag("release.version")),
-            ("model digest", _tag("release.digest")),
-            ("source run", _tag("release.source_run")),
-            ("author", lambda e: e.version.get("trained_by") or e.source.get("mlflow.user", NONE)),
-            ("training commit", lambda e: e.source.get("mlflow.source.git.commit", NONE)),
-            ("training code", lambda e: e.source.get("mlflow.source.name", NONE)),
-            ("limits", _tag("release.config")),
-            ("pipeline commit", _tag("release.commit")),
-            ("image", _tag("release.image_digest")),
-            ("base image", _tag("release.base_image")),
-        )
+        (name, before.get(name) or NONE, value or NONE) for name, value in _origin(ours).items()
     ]
-    title = f"champion {theirs.tags['release.version']}" if theirs else "champion (none yet)"
+    title = f"champion {theirs.version}" if theirs else "champion (none yet)"
     yield Section("What changes", table=Table("", ("what", title, "this release"), rows))
     yield _dependencies(ours.lock, theirs.lock if theirs else "")
 
 
-def _tag(name: str) -> Any:
-    return lambda evidence: evidence.tags.get(name) or NONE
+def _origin(release: Evidence) -> dict[str, str]:
+    """What a release was made of, by what the page calls it; empty where nothing says so."""
+    source = release.source_tags
+    return {
+        "version": release.version,
+        "model digest": release.digest,
+        "source run": release.source_run,
+        "author": release.version_tags.get("trained_by") or source.get("mlflow.user", ""),
+        "training commit": source.get("mlflow.source.git.commit", ""),
+        "training code": source.get("mlflow.source.name", ""),
+        "limits": release.config,
+        "pipeline commit": release.commit,
+        "image": release.image_digest,
+        "base image": release.base_image,
+    }
 
 
 def _dependencies(ours: str, theirs: str) -> Section:
@@ -104,16 +104,13 @@ def _dependencies(ours: str, theirs: str) -> Section:
 
 
 def _gates(release: Evidence) -> Iterator[Section]:
-    rows = [
-        (gate["gate"], gate["status"], gate["required"], gate["found"])
-        for gate in release.report["gates"]
-    ]
+    rows = [(gate.gate, gate.status, gate.required, gate.found) for gate in release.report.gates]
     yield Section("Gates", table=Table("", ("gate", "outcome", "required", "found"), rows))
 
 
 def _comparison(release: Evidence) -> Iterator[Section]:
-    facts = _gate_facts(release, "champion")
-    allowed = _limits(release, "champion").get("max_regression", {})
+    facts = release.report.facts("champion")
+    allowed = release.report.limits("champion").get("max_regression", {})
     intervals = [
         Interval(
             name,
@@ -127,7 +124,7 @@ def _comparison(release: Evidence) -> Iterator[Section]:
     ]
     by_name = {each.label: each for each in intervals}
     rows = []
-    for name, pair in release.report["metrics"].items():
+    for name, pair in release.report.metrics.items():
         found = by_name.get(name)
         interval = f"{found.low:+.4g} … {found.high:+.4g}" if found else NONE
         margin = f"{found.allowed:.4g}" if found else NONE
@@ -135,7 +132,7 @@ def _comparison(release: Evidence) -> Iterator[Section]:
         rows.append((name, *values, interval, margin))
     if not rows:
         return
-    level = _limits(release, "champion").get("confidence", 0.95)
+    level = release.report.limits("champion").get("confidence", 0.95)
     said = f"worse by ({2 * level - 1:.0%} interval)"
     columns = ("metric", "champion", "this release", said, "allowed")
     lines = ("Both models answered the same holdout rows. Below 0 this release is better.",)
@@ -148,7 +145,7 @@ def _comparison(release: Evidence) -> Iterator[Section]:
 
 
 def _slices(release: Evidence) -> Iterator[Section]:
-    found = release.report.get("slices") or ()
+    found = release.report.slices
     if not found:
         return
     names = list(dict.fromkeys(name for each in found for name in each["metrics"]))
@@ -167,7 +164,7 @@ def _slices(release: Evidence) -> Iterator[Section]:
 
 
 def _latency(release: Evidence) -> Iterator[Section]:
-    facts, limits = _gate_facts(release, "latency"), _limits(release, "latency")
+    facts, limits = release.report.facts("latency"), release.report.limits("latency")
     bars = [
         Bar(name.removesuffix("_ms").replace("_", " "), value, limits.get(name), "ms")
         for name, value in facts.items()
@@ -195,11 +192,11 @@ def _image(release: Evidence) -> Iterator[Section]:
         return
     parts = release.sbom["components"]
     rows = [
-        ("image", release.tags.get("release.image", NONE)),
-        ("base image", release.tags.get("release.base_image", NONE)),
-        ("signed by", release.tags.get("release.signed_by") or "nobody: signing is not set up"),
+        ("image", release.image or NONE),
+        ("base image", release.base_image or NONE),
+        ("signed by", release.signed_by or "nobody: signing is not set up"),
         ("bill of materials", f"build/sbom.cdx.json, CycloneDX, {len(parts)} components"),
-        ("dependency lock", f"sha256 {release.tags.get('release.lock', NONE)}"),
+        ("dependency lock", f"sha256 {release.lock_digest or NONE}"),
     ]
     yield Section("Image", table=Table("", ("what", "value"), rows))
 
@@ -226,12 +223,10 @@ def _manifest(facts: Facts) -> Iterator[Section]:
 
 
 def _approval(release: Evidence) -> Iterator[Section]:
-    names = ("by", "at", "how", "comment", "dispatcher", "trainer", "run")
-    rows = [(name, release.tags.get(f"approval.{name}", "")) for name in names]
-    if rows[0][1]:
-        yield Section(
-            "Approval", table=Table("", ("what", "value"), [row for row in rows if row[1]])
-        )
+    approved = release.approved
+    rows = [(name, value) for name, value in vars(approved).items() if value]
+    if approved.by:
+        yield Section("Approval", table=Table("", ("what", "value"), rows))
 
 
 def _way_back(facts: Facts) -> Iterator[Section]:
@@ -240,7 +235,7 @@ def _way_back(facts: Facts) -> Iterator[Section]:
         lines = ("This is the model's first release: there is no version to go back to.",)
         yield Section("The way back", lines=lines)
         return
-    model, version = facts.release.tags["release.model"], champion.tags["release.version"]
+    model, version = facts.release.model, champion.version
     yield Section(
         "The way back",
         lines=(f"To version {version}, deployment and alias together; nothing is built.",),
@@ -265,22 +260,13 @@ def _links(facts: Facts) -> Sequence[Link]:
     if facts.registry.startswith(("http://", "https://")):
         base = facts.registry.rstrip("/")
         found.append(Link(f"release {release.id} in MLflow", f"{base}/#/runs/{release.id}"))
-        model, version = release.tags["release.model"], release.tags["release.version"]
+        model, version = release.model, release.version
         found.append(Link("model version", f"{base}/#/models/{model}/versions/{version}"))
-        if source := release.tags.get("release.source_run"):
+        if source := release.source_run:
             found.append(Link(f"training run {source}", f"{base}/#/runs/{source}"))
-    if run := release.tags.get("approval.run"):
+    if run := release.approved.run:
         found.append(Link("workflow run", run))
     return found or [Link(f"release {release.id}, in a registry without pages", "")]
-
-
-def _gate_facts(release: Evidence, gate: str) -> Mapping[str, float]:
-    return next((g["facts"] for g in release.report["gates"] if g["gate"] == gate), {})
-
-
-def _limits(release: Evidence, gate: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (release.report.get("limits") or {}).get(gate, {})
-    return found
 
 
 def _number(value: float | None) -> str:

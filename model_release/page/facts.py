@@ -4,32 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_release.releases.record import Record
+from model_release.releases.validation_report import ValidationReport
+
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Record):
     """One release and what it is held against.
 
     Args:
-        id: of the release's run.
-        tags: of that run.
-        report: `validate/report.json`.
+        report: what the gates said.
         lock: text of its dependency lock; empty where the gates did not let it through.
         checks: of the smoke test in staging: name, required, found, passed.
         sbom: CycloneDX; None before the image was built.
         manifest: what production would be or was given, as YAML; empty without manifests.
-        version: tags of the model version.
-        source: tags of the training run.
+        version_tags: of the model version.
+        source_tags: of the training run.
     """
 
-    id: str
-    tags: Mapping[str, str]
-    report: Mapping[str, Any]
+    report: ValidationReport
     lock: str = ""
     checks: Sequence[Mapping[str, Any]] = ()
     sbom: Mapping[str, Any] | None = None
     manifest: str = ""
-    version: Mapping[str, str] = field(default_factory=dict)
-    source: Mapping[str, str] = field(default_factory=dict)
+    version_tags: Mapping[str, str] = field(default_factory=dict)
+    source_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,20 @@ evidence first and its tag last, so a station that was interrupted is one that h
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from model_release import commands
 from model_release.errors import OutsideError, RefusedError, UsageError
-from model_release.identity import Identity
 from model_release.registry import Registry
-from model_release.releases import ledger
+from model_release.releases import ledger, names
 from model_release.releases.ledger import EXPERIMENTS
+from model_release.releases.record import Record
+from model_release.releases.validation_report import ValidationReport
 
 FORMAT = 2
 """1 had no ledger: whoever only knows that must not write beside one."""
@@ -29,41 +31,49 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Release:
-    """One release as its run says it is now. `id` is the run's."""
+class Release(Record):
+    """One release as its run says it is now, and the registry that keeps it.
+
+    What its stations left as files is fetched at first use, once in a process (`Runs`).
+    """
 
     registry: Registry
-    id: str
-    tags: Mapping[str, str]
+
+    @cached_property
+    def report(self) -> ValidationReport:
+        """What the gates said."""
+        return ValidationReport(self.text(f"validate/{names.REPORT}"))
+
+    @cached_property
+    def lock(self) -> str:
+        """The dependency lock, as pip reads it."""
+        return self.text(f"validate/{names.LOCK}")
+
+    @cached_property
+    def golden(self) -> list[dict[str, object]]:
+        """Golden cases: requests, and the answers that every server of it has to give."""
+        cases: list[dict[str, object]] = self.json(f"validate/{names.GOLDEN}")
+        return cases
+
+    @cached_property
+    def sbom(self) -> Mapping[str, Any]:
+        """The image's bill of materials, CycloneDX."""
+        found: Mapping[str, Any] = self.json(f"build/{names.SBOM}")
+        return found
+
+    @cached_property
+    def checks(self) -> Sequence[Mapping[str, Any]]:
+        """The checks of the smoke test in staging."""
+        found: Sequence[Mapping[str, Any]] = self.json(f"smoke/{names.CHECKS}")
+        return found
 
     @property
-    def model(self) -> str:
-        """Name of the model."""
-        return self.tags["release.model"]
-
-    @property
-    def version(self) -> str:
-        """Number of the model version."""
-        return self.tags["release.version"]
-
-    @property
-    def digest(self) -> str:
-        """Model digest that the gates judged."""
-        return self.tags["release.digest"]
-
-    @property
-    def identity(self) -> Identity:
-        """What a server of it answers to `GET /model`."""
-        return Identity(self.model, self.version, self.digest, self.id)
-
-    @property
-    def state(self) -> str:
-        """open, refused, released, or superseded by a later attempt."""
-        return self.tags["release.state"]
-
-    def passed(self, station: str) -> bool:
-        """Whether a station let this release on."""
-        return self.tags.get(f"station.{station}") == "passed"
+    def manifest(self) -> str:
+        """What production was given, as YAML; empty where it was released without a manifest."""
+        try:
+            return self.text(f"deploy-production/{names.MANIFEST}")
+        except UsageError:  # released before manifests were kept
+            return ""
 
     def require_before(self, station: str) -> None:
         """Raise UsageError naming the first station before this one that has not let it on."""
@@ -72,7 +82,7 @@ class Release:
                 raise UsageError(
                     f"release {self.id[:8]} of {self.model} {self.version}",
                     expected=f"station {earlier} passed",
-                    found=self.tags.get(f"station.{earlier}", "not run"),
+                    found=self.result(earlier) or "not run",
                     next_step=commands.station(earlier, self.model, self.version),
                 )
 
@@ -91,9 +101,9 @@ class Release:
         `result` is passed, refused or error. Returns the release as it is after that.
         """
         written = dict(tags or {})
-        written |= {f"station.{station}": result, f"station.{station}.at": now()}
+        written |= {names.result(station): result, names.ended(station): now()}
         if state:
-            written["release.state"] = state
+            written[names.STATE] = state
         with tempfile.TemporaryDirectory() as folder:
             for name, text in (evidence or {}).items():
                 Path(folder, name).write_text(text, encoding="utf-8")
@@ -132,11 +142,11 @@ def load(registry: Registry, run_id: str) -> Release:
         OutsideError: the release was written by a newer version of this software.
     """
     tags = registry.run_tags(run_id)
-    if "release.format" not in tags:
+    if names.FORMAT not in tags:
         raise UsageError(
-            f"run {run_id}", expected="a release", found="a run without release.format"
+            f"run {run_id}", expected="a release", found=f"a run without {names.FORMAT}"
         )
-    told = tags["release.format"]
+    told = tags[names.FORMAT]
     if not told.isdecimal() or int(told) > FORMAT:
         raise OutsideError(
             f"release {run_id}",
@@ -144,7 +154,7 @@ def load(registry: Registry, run_id: str) -> Release:
             found=f"format {told}",
             next_step=ledger.NEWER,
         )
-    return Release(registry, run_id, tags)
+    return Release(run_id, tags, registry)
 
 
 def exactly(registry: Registry, run_id: str, model: str, version: str, image: str) -> Release:
@@ -155,7 +165,7 @@ def exactly(registry: Registry, run_id: str, model: str, version: str, image: st
         RefusedError: it is another version's, or its image is another one.
     """
     found = load(registry, run_id)
-    told = (found.model, found.version, found.tags.get("release.image_digest", "none"))
+    told = (found.model, found.version, found.image_digest or "none")
     for what, wanted, is_ in zip(
         ("model", "version", "image"), (model, version, image or told[2]), told, strict=True
     ):
@@ -169,11 +179,20 @@ def exactly(registry: Registry, run_id: str, model: str, version: str, image: st
     return found
 
 
-def newest(registry: Registry, model: str, version: str, **tags: str) -> Release | None:
-    """The newest release of a model version among those with `tags`, such as `state="open"`."""
-    wanted = {"release.version": version} | {f"release.{key}": tags[key] for key in tags}
-    found = registry.find_runs(EXPERIMENTS + model, wanted)
+def newest(
+    registry: Registry, model: str, version: str, *, state: str = "", validated: str = ""
+) -> Release | None:
+    """The newest release of a model version; of those in a state, or that the gates let on."""
+    wanted = {names.VERSION: version, names.STATE: state, names.VALIDATED: validated}
+    given = {key: value for key, value in wanted.items() if value}
+    found = registry.find_runs(EXPERIMENTS + model, given)
     return load(registry, found[0]) if found else None
+
+
+def released(registry: Registry, model: str) -> list[Release]:
+    """Every release of a model that was ever champion, newest first."""
+    found = registry.find_runs(EXPERIMENTS + model, {names.STATE: "released"})
+    return [load(registry, each) for each in found]
 
 
 def started(registry: Registry, model: str, version: str) -> Release:
@@ -194,22 +213,22 @@ def started(registry: Registry, model: str, version: str) -> Release:
 
 
 def start(
-    registry: Registry, model: str, version: str, digest: str, facts: Mapping[str, str]
+    registry: Registry, model: str, version: str, digest: str, tags: Mapping[str, str]
 ) -> Release:
     """Begin a release. An earlier one of this version that is still open gives way to it."""
     ledger.begin_ledger(registry, model)
     earlier = newest(registry, model, version, state="open")
     tags = {
-        "release.format": str(FORMAT),
-        "release.model": model,
-        "release.version": version,
-        "release.digest": digest,
-        "release.state": "open",
+        names.FORMAT: str(FORMAT),
+        names.MODEL: model,
+        names.VERSION: version,
+        names.DIGEST: digest,
+        names.STATE: "open",
         "mlflow.note.content": f"Release of {model} {version}, {digest}",
-        **{f"release.{key}": value for key, value in facts.items()},
+        **tags,
     }
     run_id = registry.create_run(EXPERIMENTS + model, f"{model}-{version}", tags)
     if earlier:
-        earlier.note({"release.state": "superseded", "release.superseded_by": run_id})
+        earlier.note({names.STATE: "superseded", names.SUPERSEDED_BY: run_id})
         registry.write_run(earlier.id, status="KILLED")
-    return Release(registry, run_id, tags)
+    return Release(run_id, tags, registry)

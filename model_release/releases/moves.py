@@ -10,7 +10,7 @@ from itertools import pairwise
 from model_release import releases
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.registry import Registry
-from model_release.releases import Release, history
+from model_release.releases import Release, history, names
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
 from model_release.releases.ledger import Ledger
 
@@ -206,7 +206,7 @@ def _repeated(ledger: Ledger, entry: Entry) -> list[tuple[Release, dict[str, str
         each for each in history.of_alias(ledger.entries[: entry.number], CHAMPION) if each.done
     ]
     wanted = {ended.release: _end(by) for ended, by in pairwise(moves[-3:])}
-    wanted[entry.release] = {"champion.since": entry.close.at, "champion.until": ""}
+    wanted[entry.release] = {names.CHAMPION_SINCE: entry.close.at, names.CHAMPION_UNTIL: ""}
     return [
         (releases.load(ledger.registry, release), tags)
         for release, tags in wanted.items()
@@ -215,11 +215,11 @@ def _repeated(ledger: Ledger, entry: Entry) -> list[tuple[Release, dict[str, str
 
 
 def _end(entry: Entry) -> dict[str, str]:
-    ended = {"champion.until": history.closed_at(entry), "champion.succeeded_by": entry.release}
+    ended = {names.CHAMPION_UNTIL: history.closed_at(entry), names.SUCCEEDED_BY: entry.release}
     if entry.kind == "rollback":
         ended |= {
-            "rolled_back.at": history.closed_at(entry),
-            "rolled_back.by": entry.by,
-            "rolled_back.reason": entry.reason,
+            names.ROLLED_BACK_AT: history.closed_at(entry),
+            names.ROLLED_BACK_BY: entry.by,
+            names.ROLLED_BACK_REASON: entry.reason,
         }
     return ended

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from model_release.errors import RefusedError, UsageError
 from model_release.registry import Registry
-from model_release.releases import Release, now
+from model_release.releases import Release, names, now
 
 APPROVER = re.compile(r"[\w.@+-][\w .@+-]{0,99}")
 
@@ -74,7 +74,7 @@ def record(release: Release, by: str, how: str, *, approved: bool = True) -> Rel
     recorded = release.record(
         "approve",
         "passed" if approved else "refused",
-        tags={"approval.by": by, "approval.at": at, "approval.how": how},
+        tags={names.approval("by"): by, names.approval("at"): at, names.approval("how"): how},
         state=None if approved else "refused",
     )
     release.registry.tag_version(
@@ -103,7 +103,7 @@ def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Rele
         raise UsageError(
             f"release {release.id[:8]} of {release.model} {release.version}",
             expected="one that waits for approval",
-            found=f"{release.state}, {release.tags.get('station.approve', 'not asked yet')}",
+            found=f"{release.state}, {release.result('approve') or 'not asked yet'}",
             next_step="see it with approve_model.py without --status",
         )
     if approved:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from model_release.errors import RefusedError
 from model_release.github import GitHub
 from model_release.github.protection import approvals, conflict
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.stations.approve_model import record
 
 TRAINER = "trained_by"
@@ -61,7 +61,7 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
     if not release.passed("approve"):
         how = "reviewed on GitHub" if reviews else "dispatched; GitHub does not ask for a review"
         release = record(release, ", ".join(approvers) or dispatcher, how)
-    return release.note({f"approval.{name}": value for name, value in facts.items() if value})
+    return release.note({names.approval(name): value for name, value in facts.items() if value})
 
 
 def _trainer(release: Release) -> str:

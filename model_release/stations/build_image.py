@@ -11,12 +11,11 @@ from model_release.image.context import Context
 from model_release.image.docker import Order
 from model_release.image.sbom import bill_of_materials
 from model_release.processes.tools import call
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.workspace import Workspace
 
 DEFAULT_BASE = "docker.io/library/python:{python}-slim-bookworm"
 OWN_LABELS = "model-release/"
-SBOM = "sbom.cdx.json"
 GIT_SECONDS = 30.0
 INSTRUCTIONS = ("serving", "Dockerfile.mlflow-serve")
 """What of the checkout becomes part of the image."""
@@ -65,12 +64,12 @@ def build_image(
     signer = _signer(wanted)
     workspace.progress.station("image", f"{release.model} {release.version}")
     repository = f"{wanted.registry.rstrip('/').lower()}/{slug(release.model)}"
-    recorded = release.tags.get("release.image_digest", "")
+    recorded = release.image_digest
     reference = f"{repository}@{recorded}"
-    if wanted.push and reference == release.tags.get("release.image") and docker.pushed(reference):
+    if wanted.push and reference == release.image and docker.pushed(reference):
         signer.verify(reference, release.id)
         workspace.progress.step(f"the registry has it: {reference}")
-        return release, _image(reference, release.tags["release.base_image"], pushed=True)
+        return release, _image(reference, release.base_image, pushed=True)
     order = _order(release, context, repository, wanted.base)
     if recorded or not wanted.push:
         digest = docker.build(order, push=False, progress=workspace.progress.step)
@@ -116,17 +115,17 @@ def _record(
 ) -> tuple[Release, Image]:
     """Sign, then let the release know: an image that it names is one that is complete."""
     text = bill_of_materials(
-        release.text("validate/requirements.lock"),
+        release.lock,
         _identity(release),
         order.base,
-        release.tags["station.validate.at"],
+        release.ended("validate"),
     )
     with workspace.scratch() as folder:
-        sbom = folder / SBOM
+        sbom = folder / names.SBOM
         sbom.write_text(text, encoding="utf-8")
         if signer.signs:
-            report = folder / "report.json"
-            report.write_text(release.text("validate/report.json"), encoding="utf-8")
+            report = folder / names.REPORT
+            report.write_text(release.report.text, encoding="utf-8")
             signer.sign(reference, release.id, sbom)
             signer.attest_report(reference, report)
             workspace.progress.step("signed, its SBOM and gate report attested")
@@ -136,14 +135,14 @@ def _record(
     recorded = release.record(
         "build",
         "passed",
-        evidence={SBOM: text},
+        evidence={names.SBOM: text},
         metrics={"image.compressed_bytes": float(made.compressed_bytes or 0)},
         tags={
-            "release.image": reference,
-            "release.image_digest": made.digest,
-            "release.base_image": order.base,
-            "release.commit": revision,
-            "release.signed_by": signer.signer,
+            names.IMAGE: reference,
+            names.IMAGE_DIGEST: made.digest,
+            names.BASE_IMAGE: order.base,
+            names.COMMIT: revision,
+            names.SIGNED_BY: signer.signer,
         },
     )
     return recorded, made
@@ -173,13 +172,13 @@ def _order(release: Release, context: Context, repository: str, base: str) -> Or
     """What is to be built: as it was the first time where the release says how that was."""
     lock = (context.path / "requirements.lock").read_text("utf-8")
     usual = DEFAULT_BASE.format(python=docker.platform(lock).python)
-    resolved = release.tags.get("release.base_image") or docker.resolve(base or usual)
+    resolved = release.base_image or docker.resolve(base or usual)
     name, _, digest = resolved.partition("@")
     labels = {
         "org.opencontainers.image.title": release.model,
         "org.opencontainers.image.version": release.version,
-        "org.opencontainers.image.created": release.tags["station.validate.at"],
-        "org.opencontainers.image.revision": release.tags.get("release.commit") or _revision(),
+        "org.opencontainers.image.created": release.ended("validate"),
+        "org.opencontainers.image.revision": release.commit or _revision(),
         "org.opencontainers.image.base.name": name,
         "org.opencontainers.image.base.digest": digest,
         **{OWN_LABELS + key: value for key, value in _identity(release).items()},

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from model_release import commands
-from model_release.answers import Tolerances
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
 from model_release.image import docker, signing
 from model_release.processes import environments
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.report import DetailedError, Report, Table, render
 from model_release.stations.approve_model import Approval, approve
 from model_release.stations.build_image import OWN_LABELS
@@ -21,8 +20,6 @@ from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
 
 DIGEST_LABEL = f"{OWN_LABELS}digest"
-MANIFEST = "manifest.yaml"
-"""Evidence of a deploy: what was applied; empty where a target has no manifests."""
 
 
 def deploy_model(
@@ -47,7 +44,7 @@ def deploy_model(
     if environment == "production":
         if target.runs_images:
             signer = signing.Signing.from_environment(os.environ)
-            signer.verify_report(deployment.image, release.text("validate/report.json"))
+            signer.verify_report(deployment.image, release.report.text)
         release = approve(release, approval)
     workspace.progress.station(f"deploy to {environment}", f"{release.model} {release.version}")
     suite = probe(workspace, release)
@@ -65,8 +62,8 @@ def deploy_model(
         raise
     if not release.passed(station):
         evidence = _evidence(str(running.identity), "passed", running.measured)
-        evidence |= {MANIFEST: target.manifest(environment, deployment)}
-        tags = {f"{station}.url": running.url}
+        evidence |= {names.MANIFEST: target.manifest(environment, deployment)}
+        tags = {names.url(station): running.url}
         release = release.record(station, "passed", evidence=evidence, tags=tags)
     return release, running
 
@@ -87,12 +84,11 @@ def prepared(workspace: Workspace, release: Release, target: Target) -> Deployme
 
 def described(workspace: Workspace, release: Release) -> Deployment:
     """The release as its record has it, with nothing looked up elsewhere."""
-    limits = workspace.config(release.model).gates.golden
     return Deployment(
         release.identity,
-        image=release.tags.get("release.image", ""),
-        cases=release.json("validate/golden.json"),
-        tolerances=Tolerances(limits.rtol, limits.atol),
+        image=release.image,
+        cases=release.golden,
+        tolerances=workspace.config(release.model).gates.golden.tolerances,
     )
 
 
@@ -101,7 +97,7 @@ def _image(workspace: Workspace, release: Release) -> str:
 
     The cluster pulls by this digest, so what is found here is what will run.
     """
-    reference = release.tags.get("release.image", "")
+    reference = release.image
     if not reference:
         raise UsageError(
             f"image of release {release.id[:8]}",
@@ -142,16 +138,16 @@ def _check_image(reference: str, release: Release) -> None:
 
 def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
     """The context, checked, and the interpreter of its locked environment."""
-    context = workspace.home / "contexts" / release.id
+    context = workspace.context(release.id)
     build = commands.station("build", release.model, release.version)
     if not context.is_dir():
         raise UsageError(
             f"context of release {release.id[:8]}", expected=str(context), next_step=build
         )
-    if (found := model_digest(context)) != release.tags["release.context"]:
+    if (found := model_digest(context)) != release.context_digest:
         raise RefusedError(
             f"context of release {release.id[:8]}",
-            expected=release.tags["release.context"],
+            expected=release.context_digest,
             found=found,
             next_step=f"somebody changed it: make it anew with {build}",
         )

@@ -33,7 +33,7 @@ def promote_model(release: Release, target: Target) -> Release:
         repeat(ledger, current)
         return load(release.registry, release.id)
     _check_first_reign(ledger, release)
-    compared = release.tags["release.champion"]
+    compared = release.champion
     if found != compared and (current or found != release.version):
         raise RefusedError(
             f"champion of {release.model}",
@@ -78,7 +78,7 @@ def _settled(
     entry = ledger.under_way
     if entry is None:
         return ledger, aliases
-    hopeless = release.tags["release.champion"] != entry.after and entry.release != release.id
+    hopeless = release.champion != entry.after and entry.release != release.id
     if entry.alias == CHAMPION and entry.kind == "promotion" and hopeless:
         raise overtaken(entry, release.model)
     return settle(ledger), release.registry.aliases(release.model)
@@ -88,11 +88,11 @@ def _check_first_reign(ledger: Ledger, release: Release) -> None:
     """Refuse a release that was champion and is not: it lost that for a reason."""
     reign = history.last_of_release(ledger.entries, release.id)
     if reign:
-        told = release.tags.get("rolled_back.reason")
+        told = release.rollback_reason
         raise RefusedError(
             f"release {release.id[:8]} of {release.model} {release.version}",
             expected="one that was not champion yet",
-            found=f"champion until {release.tags.get('champion.until') or 'later'}"
+            found=f"champion until {release.champion_until or 'later'}"
             + (f", rolled back: {told}" if told else ""),
             next_step="validate it again, which begins a new release; or go back to it with "
             f"rollback_model.py --release {release.id}",

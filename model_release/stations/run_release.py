@@ -11,6 +11,7 @@ from model_release import releases
 from model_release.image.context import Context, build_context
 from model_release.processes.locks import file_lock
 from model_release.releases import Release
+from model_release.releases.validation_report import ValidationReport
 from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
 from model_release.stations.build_image import ImageSettings, build_image
@@ -91,7 +92,7 @@ def validated(workspace: Workspace, model: str, version: str) -> Release:
     release = _unfinished(workspace, model, version)
     if release:
         workspace.progress.station("validate", f"{model} {version}")
-        at = release.tags["station.validate.at"]
+        at = release.ended("validate")
         workspace.progress.step(f"release {release.id[:8]} passed its gates at {at}: going on")
         return release
     release = validate_model(workspace, model, version)
@@ -108,49 +109,49 @@ def _unfinished(workspace: Workspace, model: str, version: str) -> Release | Non
     champion = registry.alias(model, CHAMPION)
     if release.state == "released":
         return release if champion == version else None
-    same_limits = release.tags["release.config"] == workspace.config(model).digest
-    same_champion = champion in (version, release.tags["release.champion"] or None)
+    same_limits = release.config == workspace.config(model).digest
+    same_champion = champion in (version, release.champion or None)
     return release if release.state == "open" and same_limits and same_champion else None
 
 
 def validation_report(release: Release) -> Report:
     """The report of a validation, passed or not, as its release keeps it."""
-    judged = release.json("validate/report.json")
-    stopped = next((gate for gate in judged["gates"] if gate["next_step"]), None)
+    judged = release.report
+    stopped = next((gate for gate in judged.gates if gate.next_step), None)
     lines = [f"release {release.id}"]
     if stopped:
-        lines.append(f"gate {stopped['gate']} {stopped['status']}; next: {stopped['next_step']}")
+        lines.append(f"gate {stopped.gate} {stopped.status}; next: {stopped.next_step}")
     tables = [gate_table(judged)]
-    if judged["metrics"]:
+    if judged.metrics:
         tables.append(comparison_table(judged))
     return Report(
         title=f"{release.model} {release.version}",
-        outcome=judged["outcome"],
+        outcome=judged.outcome,
         tables=tables,
         lines=lines,
-        data=judged,
-        exit_code=judged["exit_code"],
+        data=dict(judged.document),
+        exit_code=judged.exit_code,
     )
 
 
-def gate_table(report: Mapping[str, Any]) -> Table:
+def gate_table(report: ValidationReport) -> Table:
     """The gates of a validation report, one a row."""
     rows = [
-        (gate["gate"], gate["status"], gate["required"], gate["found"], f"{gate['seconds']:.1f}")
-        for gate in report["gates"]
+        (gate.gate, gate.status, gate.required, gate.found, f"{gate.seconds:.1f}")
+        for gate in report.gates
     ]
     return Table("Gates", ("gate", "outcome", "required", "found", "s"), rows)
 
 
-def comparison_table(report: Mapping[str, Any]) -> Table:
+def comparison_table(report: ValidationReport) -> Table:
     """Champion against challenger on the same holdout rows."""
-    champion = report["champion"]
+    champion = report.champion
     rows = [
         (name, _number(pair.get("champion")), _number(pair.get("challenger")))
-        for name, pair in report["metrics"].items()
+        for name, pair in report.metrics.items()
     ]
     title = f"champion {champion}" if champion else "champion (none yet)"
-    return Table("Champion and challenger", ("metric", title, f"version {report['version']}"), rows)
+    return Table("Champion and challenger", ("metric", title, f"version {report.version}"), rows)
 
 
 def _number(value: float | None) -> str:
@@ -164,18 +165,18 @@ def _report(
     context: Path,
     undo: str,
 ) -> Report:
-    judged = release.json("validate/report.json")
+    judged = release.report
     stations = Table(
         "Stations", ("station", "s"), [(name, f"{took:.1f}") for name, took in seconds.items()]
     )
-    approved = f"{release.tags['approval.by']} ({release.tags['approval.how']})"
+    approved = release.approved
     return Report(
         title=f"{release.model} {release.version}",
         outcome="passed",
         tables=[gate_table(judged), comparison_table(judged), *production.measured, stations],
         lines=[
             f"champion of {release.model}: version {release.version}, {release.digest}",
-            f"approved by {approved}; release {release.id}",
+            f"approved by {approved.by} ({approved.how}); release {release.id}",
             f"production: {production.url}",
             "try it:",
             f"  {curl(production.url, context)}",
@@ -188,9 +189,9 @@ def _report(
             "version": release.version,
             "digest": release.digest,
             "production": production.url,
-            "approved_by": release.tags["approval.by"],
-            "gates": judged["gates"],
-            "metrics": judged["metrics"],
+            "approved_by": approved.by,
+            "gates": judged.document["gates"],
+            "metrics": judged.metrics,
             "seconds": {name: round(took, 3) for name, took in seconds.items()},
         },
     )

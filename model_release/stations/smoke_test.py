@@ -3,9 +3,8 @@
 import json
 from collections.abc import Callable
 
-from model_release.answers import Tolerances
 from model_release.errors import RefusedError
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.smoke import Budget, Check, check_server
 from model_release.workspace import Workspace
 
@@ -17,9 +16,8 @@ def probe(workspace: Workspace, release: Release) -> Callable[[str], list[Check]
 
     The returned function gives every check's outcome; a failed one is a RefusedError that names it.
     """
-    golden = release.json("validate/golden.json")
     limits = workspace.config(release.model).gates
-    tolerances = Tolerances(limits.golden.rtol, limits.golden.atol)
+    golden, tolerances = release.golden, limits.golden.tolerances
     budget = None
     if not limits.latency.skip:
         budget = Budget(limits.latency.single_p50_ms, limits.latency.single_p99_ms)
@@ -58,7 +56,7 @@ def smoke_test(workspace: Workspace, release: Release, url: str) -> tuple[Releas
         workspace.progress.outcome("passed", check.name, check.found)
     if not release.passed("smoke"):
         rows = json.dumps([vars(check) for check in checks], indent=2)
-        release = release.record("smoke", "passed", evidence={"checks.json": rows})
+        release = release.record("smoke", "passed", evidence={names.CHECKS: rows})
     if workspace.registry.alias(release.model, STAGING) != release.version:
         workspace.registry.set_alias(release.model, STAGING, release.version)
     return release, checks

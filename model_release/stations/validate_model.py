@@ -16,7 +16,8 @@ from model_release.gates.evidence import Claims, Golden, Scores
 from model_release.gates.outcome import GateLimits, Outcome, Status
 from model_release.measurement.collector import Candidate, Collector
 from model_release.registry import ModelVersion
-from model_release.releases import Release
+from model_release.releases import Release, names
+from model_release.releases.validation_report import ValidationReport
 from model_release.workspace import Workspace
 
 CHAMPION = "champion"
@@ -44,10 +45,10 @@ def validate_model(workspace: Workspace, model: str, version: str | None) -> Rel
         found.version,
         challenger.digest,
         {
-            "source_run": found.run_id,
-            "config": config.digest,
-            "champion": champion.version if champion else "",
-            "software": __version__,
+            names.SOURCE_RUN: found.run_id,
+            names.CONFIG: config.digest,
+            names.CHAMPION: champion.version if champion else "",
+            names.SOFTWARE: __version__,
         },
     )
     started = time.monotonic()
@@ -64,8 +65,9 @@ def validate_model(workspace: Workspace, model: str, version: str | None) -> Rel
             workspace.progress.outcome(outcome.status, outcome.gate, outcome.found, outcome.seconds)
             outcomes.append(outcome)
         seconds, limits = time.monotonic() - started, config.gates.model_dump(mode="json")
-        evidence = _evidence(begun, outcomes, collector, champion, seconds, limits)
-    return _record(begun, outcomes, evidence)
+        report = _report(begun, outcomes, collector, champion, seconds, limits)
+        kept = _kept(outcomes, collector)
+    return _record(begun, outcomes, report, kept)
 
 
 def ask(
@@ -115,16 +117,15 @@ def verdict(judged: Release) -> None:
     """
     if judged.passed("validate"):
         return
-    report = judged.json("validate/report.json")
-    stopped = next(gate for gate in report["gates"] if gate["status"] in ("failed", "error"))
-    kind = RefusedError if stopped["status"] == "failed" else OutsideError
+    stopped = next(gate for gate in judged.report.gates if gate.status in ("failed", "error"))
+    kind = RefusedError if stopped.status == "failed" else OutsideError
     error = kind(
-        f"{judged.model} {judged.version}: gate {stopped['gate']} {stopped['status']}",
-        expected=stopped["required"],
-        found=stopped["found"],
-        next_step=stopped["next_step"],
+        f"{judged.model} {judged.version}: gate {stopped.gate} {stopped.status}",
+        expected=stopped.required,
+        found=stopped.found,
+        next_step=stopped.next_step,
     )
-    error.exit_code = report["exit_code"]
+    error.exit_code = judged.report.exit_code
     raise error
 
 
@@ -168,7 +169,7 @@ def champion_of(workspace: Workspace, model: str) -> Candidate | None:
     if released:
         lock = workspace.home / "locks" / f"{released.id}.txt"
         lock.parent.mkdir(parents=True, exist_ok=True)
-        lock.write_text(released.text("validate/requirements.lock"), encoding="utf-8")
+        lock.write_text(released.lock, encoding="utf-8")
     return Candidate(
         name=model,
         version=number,
@@ -182,17 +183,17 @@ def champion_of(workspace: Workspace, model: str) -> Candidate | None:
     )
 
 
-def _evidence(
+def _report(
     begun: Release,
     outcomes: list[Outcome],
     collector: Collector,
     champion: Candidate | None,
     seconds: float,
     limits: Mapping[str, Any],
-) -> dict[str, str]:
-    """The files that the release keeps of its validation: name → text."""
+) -> ValidationReport:
+    """The report that the release keeps of its validation."""
     passed = all(outcome.lets_through for outcome in outcomes)
-    report = {
+    document = {
         "release": begun.id,
         "model": begun.model,
         "version": begun.version,
@@ -206,14 +207,20 @@ def _evidence(
         "slices": _slices(outcomes, collector),
         "limits": limits,
     }
-    files = {"report.json": json.dumps(report, indent=2)}
-    if passed:
-        lock: Path = collector.environment_lock
-        files["requirements.lock"] = lock.read_text(encoding="utf-8")
-        skipped = any(row.gate == "golden" and row.status == "skipped" for row in outcomes)
-        cases = () if skipped else collector.collect(Golden).cases
-        files["golden.json"] = json.dumps(list(cases))
-    return files
+    return ValidationReport.of(document)
+
+
+def _kept(outcomes: list[Outcome], collector: Collector) -> dict[str, str]:
+    """What later stations need of a version that passed, name → text; nothing of another."""
+    if not all(outcome.lets_through for outcome in outcomes):
+        return {}
+    lock: Path = collector.environment_lock
+    skipped = any(row.gate == "golden" and row.status == "skipped" for row in outcomes)
+    cases = () if skipped else collector.collect(Golden).cases
+    return {
+        names.LOCK: lock.read_text(encoding="utf-8"),
+        names.GOLDEN: json.dumps(list(cases)),
+    }
 
 
 def _metrics(
@@ -247,21 +254,22 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def _record(begun: Release, outcomes: list[Outcome], evidence: Mapping[str, str]) -> Release:
+def _record(
+    begun: Release, outcomes: list[Outcome], report: ValidationReport, kept: Mapping[str, str]
+) -> Release:
     """Write the result: release first, then the version's tags, which only repeat it."""
-    report = json.loads(evidence["report.json"])
     facts = {f"{outcome.gate}.{key}": value for outcome in outcomes for key, value in outcome.facts}
-    passed = report["outcome"] == "passed"
+    passed = report.outcome == "passed"
     batching = facts.get("row_independence.independent") == 1.0
     recorded = begun.record(
         "validate",
         "passed" if passed else "refused",
-        evidence=evidence,
+        evidence={names.REPORT: report.text, **kept},
         metrics=facts,
         tags={
-            "release.validated": "passed",
-            "release.batching": str(batching).lower(),
-            "release.lock": hashlib.sha256(evidence["requirements.lock"].encode()).hexdigest(),
+            names.VALIDATED: "passed",
+            names.BATCHING: str(batching).lower(),
+            names.LOCK_DIGEST: hashlib.sha256(kept[names.LOCK].encode()).hexdigest(),
         }
         if passed
         else {},
@@ -272,7 +280,7 @@ def _record(begun: Release, outcomes: list[Outcome], evidence: Mapping[str, str]
         begun.version,
         {
             "validation_status": "passed" if passed else "failed",
-            "validated_at": recorded.tags["station.validate.at"],
+            "validated_at": recorded.ended("validate"),
             "validation_release": begun.id,
         },
     )

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from model_release import releases
 from model_release.errors import OutsideError, UsageError
 from model_release.registry import Registry
+from model_release.releases import names
 from model_release.workspace import Workspace
 
 
@@ -98,9 +100,9 @@ def test_server_that_is_down_and_the_password_in_its_address() -> None:
 
 def test_releases_are_found_by_their_tags_newest_first(workspace: Workspace) -> None:
     registry = workspace.registry
-    first = releases.start(registry, "road", "1", "sha256:a", {"champion": ""})
-    second = releases.start(registry, "road", "1", "sha256:b", {"champion": ""})
-    other = releases.start(registry, "road", "2", "sha256:c", {"champion": ""})
+    first = releases.start(registry, "road", "1", "sha256:a", {names.CHAMPION: ""})
+    second = releases.start(registry, "road", "1", "sha256:b", {names.CHAMPION: ""})
+    other = releases.start(registry, "road", "2", "sha256:c", {names.CHAMPION: ""})
 
     found = releases.newest(registry, "road", "1")
     assert found is not None
@@ -116,7 +118,7 @@ def test_a_station_is_recorded_with_its_evidence(workspace: Workspace) -> None:
         begun.require_before("deploy-staging")
     begun.record("validate", "passed", evidence={"x.json": '{"a": 1}'}, metrics={"m": 0.5})
 
-    read = releases.load(workspace.registry, begun.id)
+    read = releases.load(replace(workspace).registry, begun.id)
     read.require_before("build")
     assert read.json("validate/x.json") == {"a": 1}
     with pytest.raises(UsageError, match=r"build_image\.py"):

@@ -17,7 +17,7 @@ from model_release.identity import Identity
 from model_release.operations.audit_release import Audit
 from model_release.operations.rollback_model import rollback_model
 from model_release.registry import Registry
-from model_release.releases import Release
+from model_release.releases import Release, names
 from model_release.report.progress import Progress
 from model_release.stations.promote_model import promote_model
 from model_release.targets import Running
@@ -75,7 +75,8 @@ def versions(registry: Registry, model: str, count: int) -> None:
 
 def ready(registry: Registry, model: str, version: str, champion: str) -> Release:
     """A release that production serves and that waits for its promotion."""
-    begun = releases.start(registry, model, version, f"sha256:{version}", {"champion": champion})
+    compared = {names.CHAMPION: champion}
+    begun = releases.start(registry, model, version, f"sha256:{version}", compared)
     passed = {f"station.{station}": "passed" for station in commands.before("promote")}
     return begun.note(passed | {"approval.by": "ada"})
 
@@ -135,7 +136,7 @@ def _promote(registry: Registry, run_id: str) -> None:
 
 
 def _start(registry: Registry, model: str) -> None:
-    releases.start(registry, model, "1", "sha256:1", {"champion": ""})
+    releases.start(registry, model, "1", "sha256:1", {names.CHAMPION: ""})
 
 
 def machine(registry: Registry, home: str, ports: str) -> tuple[Workspace, LocalTarget]:

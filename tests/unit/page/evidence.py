@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_release.page.facts import Evidence, Facts
+from model_release.releases.validation_report import ValidationReport
 
 DIGEST = "sha256:" + "a" * 64
 LIMITS = {
@@ -57,24 +58,31 @@ def release(version: str, run: str, **tags: str) -> Evidence:
     return Evidence(
         id=run * 32,
         tags={**facts, **tags},
-        report={
-            "gates": GATES,
-            "metrics": {
-                "accuracy": {"challenger": 0.962, "champion": 0.96},
-                "f1_macro": {"challenger": 0.9},
-            },
-            "limits": LIMITS,
-            "slices": [
-                {"column": "country", "value": "DE", "rows": 400, "metrics": {"accuracy": 0.97}},
-                {"column": "country", "value": "FR", "rows": 90, "metrics": {"accuracy": 0.91}},
-            ],
-        },
+        report=ValidationReport.of(
+            {
+                "gates": GATES,
+                "metrics": {
+                    "accuracy": {"challenger": 0.962, "champion": 0.96},
+                    "f1_macro": {"challenger": 0.9},
+                },
+                "limits": LIMITS,
+                "slices": [
+                    {
+                        "column": "country",
+                        "value": "DE",
+                        "rows": 400,
+                        "metrics": {"accuracy": 0.97},
+                    },
+                    {"column": "country", "value": "FR", "rows": 90, "metrics": {"accuracy": 0.91}},
+                ],
+            }
+        ),
         lock=f"numpy==2.{version}.0 \\\n    --hash=sha256:0\npandas==3.0.0\n",
         checks=[{"name": "/ping", "required": "200", "found": "200", "passed": True}],
         sbom={"components": [{"type": "container"}, {"type": "library"}]},
         manifest=f"kind: Deployment\nimage: fraud:{version}\n",
-        version={"trained_by": "ada"},
-        source={"mlflow.user": "root", "mlflow.source.git.commit": "c" * 40},
+        version_tags={"trained_by": "ada"},
+        source_tags={"mlflow.user": "root", "mlflow.source.git.commit": "c" * 40},
     )
 
 
@@ -86,5 +94,6 @@ def facts(champion: bool = True, **tags: str) -> Facts:
 def altered(report: Mapping[str, Any], **tags: str) -> Facts:
     """The same with parts of the gate report exchanged."""
     found = facts(**tags)
-    ours = replace(found.release, report={**found.release.report, **report})
+    changed = ValidationReport.of({**found.release.report.document, **report})
+    ours = replace(found.release, report=changed)
     return replace(found, release=ours)

@@ -27,7 +27,7 @@ class Written:
 @pytest.fixture
 def release() -> Release:
     tags = {"release.model": "iris", "release.version": "2", "release.state": "open"}
-    return Release(Written(), "r" * 32, tags)  # type: ignore[arg-type]
+    return Release("r" * 32, tags, Written())  # type: ignore[arg-type]
 
 
 def test_named_approver_is_recorded(release: Release) -> None:

@@ -37,7 +37,7 @@ class Written:
 
 def release(**tags: str) -> Release:
     facts = {"release.model": "iris", "release.version": "2", "release.state": "open"}
-    return Release(Written(tags), "r" * 32, facts)  # type: ignore[arg-type]
+    return Release("r" * 32, facts, Written(tags))  # type: ignore[arg-type]
 
 
 @pytest.fixture
