@@ -132,7 +132,7 @@ class Audit:
             build=build,
         )
         if running and running.identity.release == release.id:
-            deployment = Deployment(release.identity, image=release.tags.get("release.image", ""))
+            deployment = Deployment(release.identity, image=release.image)
             seen = replace(
                 seen,
                 changes=str(self.target.diff("production", deployment)),
