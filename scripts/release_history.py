@@ -17,13 +17,15 @@ def show(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the ledger could be read."""
+    from model_release.releases.history import CHAMPION
+
     options = cli.parser(
         "Say who was champion from when to when, who approved it, and why it went.",
         "python scripts/release_history.py --model-name iris-classifier "
         "--at 2026-11-24T21:00:00+00:00",
         version=None,
     )
-    options.add_argument("--alias", default="champion", help="another alias than champion")
+    options.add_argument("--alias", default=CHAMPION, help="another alias than champion")
     options.add_argument("--at", default="", metavar="TIME", help="ISO 8601 with a time zone")
     return cli.run(options, argv, show)
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from model_release.registry import Registry
+from model_release.releases.history import CHAMPION
 from model_release.report import Report, Table
 from model_release.targets import Running, Target
 from model_release.workspace import Workspace
@@ -49,7 +50,7 @@ def stop(target: Target, environment: str | None = None) -> Report:
 
 
 def _champion(registry: Registry, model: str) -> str | None:
-    return registry.alias(model, "champion") if registry.has_versions(model) else None
+    return registry.alias(model, CHAMPION) if registry.has_versions(model) else None
 
 
 def _row(run: Running, champion: str | None) -> tuple[str, ...]:

@@ -2,12 +2,10 @@
 
 from model_release.errors import RefusedError
 from model_release.releases import Release, history, load
-from model_release.releases.history import CHAMPION, PREVIOUS
+from model_release.releases.history import CHAMPION
 from model_release.releases.ledger import Ledger, overtaken, read_ledger
 from model_release.releases.moves import check_claims, fence, finish, repeat, settle
 from model_release.targets import Target
-
-__all__ = ["CHAMPION", "PREVIOUS", "promote_model", "rollback_command"]
 
 
 def promote_model(release: Release, target: Target) -> Release:

@@ -11,12 +11,13 @@ from model_release import releases
 from model_release.image.context import Context, build_context
 from model_release.processes.locks import file_lock
 from model_release.releases import Release
+from model_release.releases.history import CHAMPION
 from model_release.releases.validation_report import ValidationReport
 from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
 from model_release.stations.build_image import ImageSettings, build_image
 from model_release.stations.deploy_model import deploy_model
-from model_release.stations.promote_model import CHAMPION, promote_model, rollback_command
+from model_release.stations.promote_model import promote_model, rollback_command
 from model_release.stations.smoke_test import smoke_test
 from model_release.stations.validate_model import validate_model, verdict
 from model_release.targets import Running, Target

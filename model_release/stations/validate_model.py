@@ -17,10 +17,9 @@ from model_release.gates.outcome import GateLimits, Outcome, Status
 from model_release.measurement.collector import Candidate, Collector
 from model_release.registry import ModelVersion
 from model_release.releases import Release, names
+from model_release.releases.history import CHAMPION
 from model_release.releases.validation_report import ValidationReport
 from model_release.workspace import Workspace
-
-CHAMPION = "champion"
 
 
 def validate_model(workspace: Workspace, model: str, version: str | None) -> Release:
