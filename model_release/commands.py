@@ -43,7 +43,55 @@ def workflow(name: str, **inputs: str) -> str:
     return shlex.join(["gh", "workflow", "run", f"{name}.yaml", *given])
 
 
-def station(name: str, model: str, version: str = "", *, push: bool = False) -> str:
-    """The script of one station; the model's newest version where none is named."""
+def station(
+    name: str, model: str, version: str = "", *, target: str = "", push: bool = False
+) -> str:
+    """The script of one station; of the model's newest version where none is named."""
     called, options = SCRIPTS[name]
-    return script(called, **options, model_name=model, model_version=version, push=push)
+    return script(
+        called, **options, model_name=model, model_version=version, target=target, push=push
+    )
+
+
+def release(model: str, version: str = "", *, target: str = "", approve: str = "") -> str:
+    """The whole road, going on from where it stopped."""
+    return make("release", MODEL=model, VERSION=version, TARGET=target, APPROVE=approve)
+
+
+def rollback(
+    model: str,
+    *,
+    version: str = "",
+    release: str = "",
+    reason: str = "what is wrong",
+    target: str = "",
+) -> str:
+    """The way back to the champion before, or to a version or release that was champion once."""
+    return script(
+        "rollback_model",
+        model_name=model,
+        model_version=version,
+        release=release,
+        reason=reason,
+        target=target,
+    )
+
+
+def resume(model: str, release: str, target: str = "") -> str:
+    """The rollback that was killed, again: it goes on."""
+    return rollback(model, release=release, reason="going on with it", target=target)
+
+
+def audit(model: str, *, fix: bool = False, target: str = "") -> str:
+    """What names each difference from the ledger; with `fix` it mends what is safe to mend."""
+    return script("audit_release", model_name=model, target=target, fix=fix)
+
+
+def history(model: str) -> str:
+    """The ledger of a model as a table."""
+    return script("release_history", model_name=model)
+
+
+def setup_github() -> str:
+    """What protects production on GitHub, with a login to be filled in."""
+    return script("setup_github", reviewer="LOGIN", apply=True)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -33,8 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the approval could be read, and set if that was asked for."""
     options = cli.parser(
         "Show who approved a version, when and why; with --status approve or reject its release.",
-        "python scripts/approve_model.py --model-name iris-classifier --model-version 2 "
-        "--status approved --approve ada --reason 'looked at the slices'",
+        commands.script(
+            "approve_model",
+            model_name="iris-classifier",
+            model_version="2",
+            status="approved",
+            approve="ada",
+            reason="looked at the slices",
+        ),
     )
     options.add_argument(
         "--status", choices=("approved", "rejected"), help="only shown if not given"

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when somebody approved who may."""
     options = cli.parser(
         "Record who approved this run's deployment to production on GitHub.",
-        "python scripts/approve_release.py --model-name iris-classifier --model-version 1",
+        commands.script("approve_release", model_name="iris-classifier", model_version="1"),
     )
     cli.add_release(options)
     cli.add_protection(options)

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when all is as the ledger says, 1 when a difference is left."""
     options = cli.parser(
         "Compare ledger, aliases, files, images and servers; name what mends each difference.",
-        "python scripts/audit_release.py --target kubernetes --format json",
+        commands.script("audit_release", target="kubernetes", format="json"),
         model=False,
     )
     options.add_argument(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.github.outputs import tell_workflow
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
@@ -91,8 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when context and image hold what was validated."""
     options = cli.parser(
         "Make the build context of a validated model version; with a registry, its image as well.",
-        "python scripts/build_image.py --model-name iris-classifier --model-version 1 "
-        "--image-registry ghcr.io/owner --push",
+        commands.script(
+            "build_image",
+            model_name="iris-classifier",
+            model_version="1",
+            image_registry="ghcr.io/owner",
+            push=True,
+        ),
     )
     cli.add_release(options)
     cli.add_image_options(options)

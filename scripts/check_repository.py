@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when a release may begin."""
     options = cli.parser(
         "Check names, the registry's address and the protection of production on GitHub.",
-        "python scripts/check_repository.py --model-name iris-classifier --model-version 1",
+        commands.script("check_repository", model_name="iris-classifier", model_version="1"),
     )
     cli.add_env(options, "--up-to", "UP_TO", "how far the release goes", "production")
     cli.add_protection(options)

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when nothing is missing."""
     options = cli.parser(
         "Check everything that a first release needs: registry, limits, Docker, cluster, GitHub.",
-        "python scripts/check_setup.py --model-name iris-classifier --target kubernetes",
+        commands.script("check_setup", model_name="iris-classifier", target="kubernetes"),
     )
     cli.add_target(options)
     cli.add_env(options, "--base-image", "BASE_IMAGE", "base of images, to be looked up")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -13,14 +13,14 @@ def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from dataclasses import replace
 
     from model_release.operations.compare_champion import compare_champion
-    from model_release.stations.promote_model import promote_model, rollback_command
+    from model_release.stations.promote_model import promote_model
 
     report = compare_champion(workspace, arguments.model_name, arguments.model_version)
     if not arguments.promote or report.exit_code:
         return report
     target = cli.target(arguments, workspace)
     release = promote_model(cli.release(arguments, workspace), target)
-    undo = rollback_command(release, target)
+    undo = commands.rollback(release.model, target=target.name)
     return replace(
         report,
         lines=[*report.lines, f"version {release.version} is champion; undo:", f"  {undo}"],
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the challenger is not worse, 1 when the gate would refuse it."""
     options = cli.parser(
         "Score champion and challenger on the same rows; nothing is written.",
-        "python scripts/compare_champion.py --model-name iris-classifier --model-version 2",
+        commands.script("compare_champion", model_name="iris-classifier", model_version="2"),
     )
     options.add_argument(
         "--promote",

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -29,8 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when runs were found, and the best registered if that was asked for."""
     options = cli.parser(
         "Compare runs: parameters and metrics side by side, the best first.",
-        "python scripts/compare_runs.py --experiment iris-classifier --metric accuracy "
-        "--filter \"params.max_depth = '8'\" --register iris-classifier",
+        commands.script(
+            "compare_runs",
+            experiment="iris-classifier",
+            metric="accuracy",
+            filter="metrics.accuracy > 0.9",
+            register="iris-classifier",
+        ),
         model=False,
     )
     options.add_argument("--experiment", action="append", required=True, help="may be repeated")

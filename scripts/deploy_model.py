@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.errors import UsageError
 from model_release.github.outputs import tell_workflow
 from model_release.report import Report, Table
@@ -75,8 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the release serves."""
     options = cli.parser(
         "Make a built release serve in an environment.",
-        "python scripts/deploy_model.py --environment staging --model-name iris-classifier "
-        "--model-version 1",
+        commands.script(
+            "deploy_model", environment="staging", model_name="iris-classifier", model_version="1"
+        ),
     )
     options.add_argument("--environment", choices=("staging", "production"), required=True)
     options.add_argument(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_release import ROOT
+from model_release import ROOT, commands
 from model_release.errors import ReleaseError
 from model_release.operations.describe_gates import check, write
 
@@ -13,7 +13,7 @@ from model_release.operations.describe_gates import check, write
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, then write or check; 0 done or up to date, 2 out of date."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="example: python scripts/describe_gates.py --check"
+        description=__doc__, epilog=f"example: {commands.script('describe_gates', check=True)}"
     )
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write both files")

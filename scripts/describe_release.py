@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the page is made, whatever stands on it."""
     options = cli.parser(
         "Make the page of a release, for the approver and for the record.",
-        "python scripts/describe_release.py --model-name iris-classifier --html page.html",
+        commands.script("describe_release", model_name="iris-classifier", html="page.html"),
     )
     cli.add_release(options)
     cli.add_target(options)

@@ -3,18 +3,18 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
 
 def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Move the alias and say what it pointed to."""
-    from model_release.stations.promote_model import promote_model, rollback_command
+    from model_release.stations.promote_model import promote_model
 
     target = cli.target(arguments, workspace)
     release = promote_model(cli.release(arguments, workspace), target)
-    undo = rollback_command(release, target)
+    undo = commands.rollback(release.model, target=target.name)
     facts = {
         "model": release.model,
         "champion": release.version,
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the alias points to the version that serves."""
     options = cli.parser(
         "Make the version that production serves the champion.",
-        "python scripts/promote_model.py --model-name iris-classifier --model-version 1",
+        commands.script("promote_model", model_name="iris-classifier", model_version="1"),
     )
     cli.add_release(options)
     cli.add_target(options)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -21,8 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     options = cli.parser(
         "Say who was champion from when to when, who approved it, and why it went.",
-        "python scripts/release_history.py --model-name iris-classifier "
-        "--at 2026-11-24T21:00:00+00:00",
+        commands.script(
+            "release_history", model_name="iris-classifier", at="2026-11-24T21:00:00+00:00"
+        ),
         version=None,
     )
     options.add_argument("--alias", default=CHAMPION, help="another alias than champion")

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when it could be found out, whatever serves."""
     options = cli.parser(
         "Say what serves what, and whether it is the champion.",
-        "python scripts/release_status.py --format markdown",
+        commands.script("release_status", format="markdown"),
         model=False,
     )
     options.add_argument(

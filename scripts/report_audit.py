@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -22,10 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the issue says what the audit found."""
     options = cli.parser(
         "Open, update or close the issue of the audit.",
-        "python scripts/report_audit.py audit.json",
+        commands.script("report_audit", "audit.json"),
         model=False,
     )
-    options.add_argument("audit", type=Path, help="report of audit_release.py --format json")
+    options.add_argument(
+        "audit", type=Path, help=f"report of {commands.script('audit_release', format='json')}"
+    )
     return cli.run(options, argv, report)
 
 

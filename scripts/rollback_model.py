@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the former champion serves and has the alias."""
     options = cli.parser(
         "Go back to the champion before, or to any version or release that was champion once.",
-        "python scripts/rollback_model.py --model-name iris-classifier --reason 'wrong answers'",
+        commands.script("rollback_model", model_name="iris-classifier", reason="wrong answers"),
         version="version that was champion once; the champion before if not given",
     )
     cli.add_env(options, "--release", "RELEASE_ID", "release that was champion once, by its id")

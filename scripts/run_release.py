@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the version is champion and serves in production."""
     options = cli.parser(
         "Take a model version from the registry to champion, station by station.",
-        "python scripts/run_release.py --model-name iris-classifier --model-version 1",
+        commands.script("run_release", model_name="iris-classifier", model_version="1"),
     )
     cli.add_deploy_options(options)
     cli.add_image_options(options)

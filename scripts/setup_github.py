@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report
 from model_release.workspace import Workspace
 
@@ -26,8 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the repository is as it should be, or what would change was shown."""
     options = cli.parser(
         "Create environments, reviewers, branch rules and variables; name the missing secrets.",
-        "python scripts/setup_github.py --repository owner/name --reviewer octocat "
-        "--tracking-uri https://mlflow.example.com --apply",
+        commands.script(
+            "setup_github",
+            repository="owner/name",
+            reviewer="octocat",
+            tracking_uri="https://mlflow.example.com",
+            apply=True,
+        ),
         model=False,
     )
     cli.add_env(options, "--repository", "GITHUB_REPOSITORY", "owner/name")

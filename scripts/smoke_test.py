@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when every check passed."""
     options = cli.parser(
         "Check that a server of a release answers as the validated model did.",
-        "python scripts/smoke_test.py --url http://127.0.0.1:8181 --model-name iris-classifier",
+        commands.script("smoke_test", url="http://127.0.0.1:8181", model_name="iris-classifier"),
     )
     cli.add_release(options)
     cli.add_target(options)

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.report import Report, Table
 from model_release.workspace import Workspace
 
@@ -44,8 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the alias points to the version, 1 when somebody else moved it."""
     options = cli.parser(
         "Point an alias to a version, if it points to what it is expected to point to.",
-        "python scripts/transition_alias.py --model-name iris-classifier --alias challenger "
-        "--model-version 2 --expected none",
+        commands.script(
+            "transition_alias",
+            model_name="iris-classifier",
+            alias="challenger",
+            model_version="2",
+            expected="none",
+        ),
     )
     options.add_argument("--alias", required=True, help="such as challenger")
     options.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from model_release import cli
+from model_release import cli, commands
 from model_release.github.outputs import tell_workflow
 from model_release.report import Report
 from model_release.workspace import Workspace
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when every gate lets the version through."""
     options = cli.parser(
         "Ask every gate of models/<name>.yaml about a model version.",
-        "python scripts/validate_model.py --model-name iris-classifier --model-version 1",
+        commands.script("validate_model", model_name="iris-classifier", model_version="1"),
     )
     return cli.run(options, argv, validate)
 
