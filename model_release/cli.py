@@ -195,6 +195,7 @@ def approval(arguments: argparse.Namespace, workspace: Workspace, target: "Targe
         protected=target.protected if said is None else said,
         user=getpass.getuser(),
         given=arguments.approve,
+        target=target.name,
         ask=_ask if sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 

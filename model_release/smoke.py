@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from model_release import commands
 from model_release.answers import Tolerances, first_difference, single_row, without_columns
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
@@ -111,7 +112,7 @@ def _connect(session: requests.Session, url: str) -> None:
             url,
             expected="a model server that answers",
             found=_cause(error),
-            next_step="see what runs with scripts/release_status.py",
+            next_step=f"see what runs with {commands.script('release_status')}",
         ) from error
     except (ValueError, requests.RequestException) as error:
         nowhere = isinstance(error, ValueError)  # requests' word for what is no address

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from model_release import commands
 from model_release.errors import UsageError
 from model_release.github import GitHub
 from model_release.github.protection import Rule, rules
@@ -39,7 +40,7 @@ def check_repository(
             "variable MLFLOW_TRACKING_URI of this repository",
             expected="the address of an MLflow server",
             found=tracking_uri or "nothing",
-            next_step="python scripts/setup_github.py --apply, or set it under Settings → "
+            next_step=f"{commands.setup_github()}, or set it under Settings → "
             "Secrets and variables → Actions",
         )
     if up_to == "staging":
@@ -58,7 +59,7 @@ def _report(found: Sequence[Rule], mode: str) -> Report:
         word = "warning" if mode == "optional" else "refused"
         lines = [
             f"{word}: environment production: {'; '.join(f'{r.name}: {r.found}' for r in broken)}",
-            "next: python scripts/setup_github.py --apply; where this repository's plan cannot do "
+            f"next: {commands.setup_github()}; where this repository's plan cannot do "
             "it, the variable PRODUCTION_PROTECTION=optional turns this into a warning",
         ]
     refused = bool(broken) and mode == "required"

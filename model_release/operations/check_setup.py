@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from model_release import commands
 from model_release.errors import ReleaseError
 from model_release.github import GitHub
 from model_release.github.protection import rules
@@ -77,7 +78,9 @@ def _python() -> Finding:
     found = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info[:2] == (3, 11):
         return Finding("Python", "passed", found)
-    return Finding("Python", "failed", f"{found}, not 3.11", "make dev PYTHON=/path/to/python3.11")
+    return Finding(
+        "Python", "failed", f"{found}, not 3.11", commands.make("dev", PYTHON="/path/to/python3.11")
+    )
 
 
 def _registry(setting: Setting) -> str:
@@ -126,7 +129,7 @@ def _github(environment: Mapping[str, str]) -> Finding:
     broken = [f"{rule.name}: {rule.found}" for rule in rules("production", found, branches)
               if not rule.holds]  # fmt: skip
     if broken:
-        return Finding(name, "failed", "; ".join(broken), "python scripts/setup_github.py")
+        return Finding(name, "failed", "; ".join(broken), commands.setup_github())
     return Finding(name, "passed", "reviewers, no self-review, named branches")
 
 

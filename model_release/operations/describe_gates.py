@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from model_release import commands
 from model_release.config import schema
 from model_release.errors import UsageError
 from model_release.gates import gates
@@ -13,7 +14,8 @@ EXAMPLE = Path("models/iris-classifier.yaml")
 BESIDE_GATES = ("holdout", "production", "local")
 """Sections that are no gate's; `kubernetes` has a page of its own, docs/kubernetes.md."""
 
-HEADER = f"""<!-- Generated from model_release/gates/ by `make schema`; edit it there. -->
+WRITE = commands.make("schema")
+HEADER = f"""<!-- Generated from model_release/gates/ by `{WRITE}`; edit it there. -->
 
 # The gates
 
@@ -92,5 +94,5 @@ def check(root: Path) -> None:
                 f"{path} is not what the gates say",
                 expected="a file generated from model_release/gates/",
                 found="another text" if path.is_file() else "no file",
-                next_step="run `make schema` and commit the result",
+                next_step=f"run `{WRITE}` and commit the result",
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from model_release import commands
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
 
 SHORT = 8
@@ -89,21 +90,24 @@ class Seen:
     build: str = ""
     target: str = "local"
 
-    def command(self, script: str, *arguments: str) -> str:
-        """A command for this model, for the target where the script has one."""
-        where = "" if script == "transition_alias.py" else f" --target {self.target}"
-        words = " ".join(arguments)
-        return f"python scripts/{script} --model-name {self.model}{where} {words}".rstrip()
-
     @property
     def fix(self) -> str:
         """The command that mends what is safe to mend."""
-        return self.command("audit_release.py", "--fix")
+        return commands.audit(self.model, fix=True, target=self.target)
 
-    def back(self, reason: str, *, here: bool = False) -> str:
-        """The rollback to the champion before, or (`here`) to the champion as released."""
-        release = f"--release {self.current.release}" if here and self.current else ""
-        return self.command("rollback_model.py", *filter(None, (release, f"--reason '{reason}'")))
+    def back(self, reason: str) -> str:
+        """The rollback to the champion before."""
+        return commands.rollback(self.model, reason=reason, target=self.target)
+
+    @property
+    def restore(self) -> str:
+        """The rollback to the champion as it was released."""
+        return commands.rollback(
+            self.model,
+            release=self.current.release if self.current else "",
+            reason="production is not as released",
+            target=self.target,
+        )
 
 
 def differences(seen: Seen) -> list[Difference]:
@@ -137,9 +141,7 @@ def _unfinished(seen: Seen, entry: Entry) -> Difference:
     what = f"{entry.kind} to version {entry.after} finished"
     found = f"decided {entry.at} by {entry.by}, not closed"
     if entry.kind == "rollback":
-        mend = seen.command(
-            "rollback_model.py", f"--release {entry.release} --reason 'going on with it'"
-        )
+        mend = commands.resume(seen.model, entry.release, seen.target)
         return Difference(
             "rollback-unfinished", seen.model, what, found, "its process was killed", mend
         )
@@ -167,7 +169,7 @@ def _alias(seen: Seen) -> Iterator[Difference]:
             yield Difference(
                 "alias-moved", seen.model, "no champion yet", f"champion at version {found}",
                 "somebody set the alias by hand; that version was never released",
-                f"make release MODEL={seen.model} VERSION={found}",
+                commands.release(seen.model, found, target=seen.target),
             )  # fmt: skip
         return
     if seen.files is not None and found != current.after:
@@ -199,7 +201,7 @@ def _files(seen: Seen) -> Iterator[Difference]:
 def _served(seen: Seen) -> Iterator[Difference]:
     current, served = seen.current, seen.served
     wanted = _shown(current.after, current.release) if current else "nothing"
-    restore = seen.back("production is not as released", here=True)
+    restore = seen.restore
     if served is None or not served.replicas:
         if current and current.release:
             yield Difference(
@@ -210,8 +212,12 @@ def _served(seen: Seen) -> Iterator[Difference]:
     elif not current or served.release != current.release:
         found = f"{_shown(served.version, served.release)}, {served.state}"
         if served.promotable:
-            promote = seen.command(
-                "promote_model.py", f"--model-version {served.version} --release {served.release}"
+            promote = commands.script(
+                "promote_model",
+                model_name=seen.model,
+                model_version=served.version,
+                release=served.release,
+                target=seen.target,
             )
             yield Difference(
                 "promotion-unfinished", seen.model, wanted, found,
@@ -220,10 +226,11 @@ def _served(seen: Seen) -> Iterator[Difference]:
                 fixable=True,
             )  # fmt: skip
         else:
+            anew = commands.release(seen.model, target=seen.target)
             yield Difference(
                 "deployment-changed", seen.model, wanted, found,
                 "somebody deployed it past the road, or edited what is deployed",
-                restore if current else f"make stop, then make release MODEL={seen.model}",
+                restore if current else f"{commands.make('stop')}, then {anew}",
             )  # fmt: skip
     elif served.digest != seen.recorded or seen.changes:
         yield Difference(

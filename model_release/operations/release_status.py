@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from model_release import commands
 from model_release.registry import Registry
 from model_release.releases.history import CHAMPION
 from model_release.report import Report, Table
@@ -32,9 +33,15 @@ def release_status(workspace: Workspace, target: Target, environment: str | None
         title=f"target {target.name}",
         outcome="something is down" if dead else "serving" if running else "nothing serves",
         tables=[Table("Deployments", COLUMNS, rows)] if rows else [],
-        lines=["make release brings down deployments back"] if dead else [],
+        lines=list(dict.fromkeys(_back(run, target) for run in running if not run.replicas)),
         data={"deployments": [_data(run, champions[run.identity.model]) for run in running]},
     )
+
+
+def _back(run: Running, target: Target) -> str:
+    model, version = run.identity.model, run.identity.version
+    again = commands.release(model, version, target=target.name)
+    return f"{model} {version} is brought back by {again}"
 
 
 def stop(target: Target, environment: str | None = None) -> Report:

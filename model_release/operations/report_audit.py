@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from model_release import commands
 from model_release.errors import OutsideError
 from model_release.github import GitHub, audit_issue
 from model_release.report import Report
@@ -23,7 +24,7 @@ def report_audit(audit: Path, github: GitHub) -> Report:
     except (OSError, ValueError) as error:
         raise OutsideError(
             str(audit),
-            expected="what audit_release.py --format json wrote",
+            expected=f"what {commands.script('audit_release', format='json')} wrote",
             found=str(error),
             next_step="see the step before this one; the issue stays as it is",
         ) from error

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from model_release import commands
 from model_release.errors import RefusedError, ReleaseError, UsageError
 from model_release.releases import Release, history, load
 from model_release.releases.history import CHAMPION, Entry
@@ -99,7 +100,7 @@ def check_files(workspace: Workspace, release: Release) -> None:
             expected=f"digest {release.digest}, as released",
             found=digest,
             next_step="restore them in the artifact store, or roll back to another release: "
-            f"python scripts/release_history.py --model-name {release.model}",
+            f"{commands.history(release.model)}",
         )
 
 
@@ -126,7 +127,7 @@ def _goal(ledger: Ledger, version: str, release_id: str) -> str:
                 f"release {release_id}",
                 expected=f"a release of {ledger.model}",
                 found=f"one of {found.model} {found.version}",
-                next_step=f"python scripts/release_history.py --model-name {ledger.model}",
+                next_step=commands.history(ledger.model),
             )
         goal = history.last_of_release(ledger.entries, release_id)
     elif version:

@@ -1,6 +1,7 @@
 """The example model: trained by `make release` when the registry has no version of it."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -37,6 +38,6 @@ def train_if_missing(workspace: Workspace, model: str) -> None:
             "training of the example",
             expected="a registered version",
             found=lines[-1],
-            next_step=f"run {' '.join(command)} and see",
+            next_step=f"run {shlex.join(command)} and see",
         )
     workspace.progress.step(done.stdout.strip())

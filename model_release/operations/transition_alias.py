@@ -1,5 +1,6 @@
 """Move any other alias as safely as the champion's: fenced, read back, kept in the ledger."""
 
+from model_release import commands
 from model_release.errors import RefusedError, UsageError
 from model_release.registry import check_alias
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
@@ -7,12 +8,11 @@ from model_release.releases.ledger import read_ledger
 from model_release.releases.moves import check_claims, fence, finish, settle
 from model_release.workspace import Workspace
 
-OWNED = {
-    CHAMPION: "promote_model.py or rollback_model.py",
-    PREVIOUS: "promote_model.py or rollback_model.py",
-    "staging": "smoke_test.py",
-}
-"""Aliases that say what serves where, and the commands that move them."""
+
+def _owned(model: str) -> dict[str, str]:
+    """Aliases that say what serves where, and the commands that move them."""
+    either = f"{commands.station('promote', model)} or {commands.rollback(model)}"
+    return {CHAMPION: either, PREVIOUS: either, "staging": commands.station("smoke", model)}
 
 
 def transition_alias(
@@ -39,11 +39,11 @@ def transition_alias(
         RefusedError: the alias points to something else than expected, or moved meanwhile.
     """
     check_alias(alias)
-    if alias.lower() in OWNED:
+    if by := _owned(model).get(alias.lower()):
         raise UsageError(
             f"alias {alias!r}",
             expected="one that says nothing about what serves",
-            next_step=f"it moves with what serves, by {OWNED[alias.lower()]}",
+            next_step=f"it moves with what serves, by {by}",
         )
     registry = workspace.registry
     number = registry.version(model, version).version

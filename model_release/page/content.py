@@ -1,7 +1,6 @@
 """What stands on a release's page, section by section (pure)."""
 
 import difflib
-import shlex
 from collections.abc import Iterator, Sequence
 
 from model_release import commands
@@ -236,22 +235,16 @@ def _way_back(facts: Facts) -> Iterator[Section]:
         yield Section("The way back", lines=lines)
         return
     model, version = facts.release.model, champion.version
+    through_github = commands.workflow(
+        "model-rollback", model_name=model, model_version=version, reason="what is wrong"
+    )
     yield Section(
         "The way back",
         lines=(f"To version {version}, deployment and alias together; nothing is built.",),
-        code="\n".join(rollback(model, version, facts.target)),
+        code="\n".join(
+            (through_github, commands.rollback(model, version=version, target=facts.target))
+        ),
         language="console",
-    )
-
-
-def rollback(model: str, version: str, target: str) -> tuple[str, str]:
-    """The commands that put a version back: through GitHub, and from a checkout."""
-    name, number, reason = shlex.quote(model), shlex.quote(version), '"why"'
-    return (
-        f"gh workflow run model-rollback.yaml -f model_name={name} -f model_version={number} "
-        f"-f reason={reason}",
-        f"python scripts/rollback_model.py --model-name {name} --model-version {number} "
-        f"--reason {reason} --target {shlex.quote(target)}",
     )
 
 

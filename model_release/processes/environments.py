@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from uv import find_uv_bin
 
+from model_release import commands
 from model_release.digest import file_sha256
 from model_release.errors import OutsideError, RefusedError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
@@ -279,7 +280,7 @@ def _uv(
     except subprocess.TimeoutExpired as error:
         raise LockError(what, found=f"no end after {seconds:g} s", next_step=next_step) from error
     except OSError as error:
-        raise OutsideError(f"uv cannot be run: {error}", next_step="make venv") from error
+        raise OutsideError(f"uv cannot be run: {error}", next_step=commands.make("venv")) from error
     if done.returncode != 0:
         found = done.stderr.strip()[-600:]
         if OUTSIDE.search(found):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_release import commands
 from model_release.errors import UsageError
 from model_release.registry.connection import Connection
 
@@ -19,7 +20,7 @@ CREATED = "release.created"
 
 UNKNOWN_RUN = {
     "expected": "a run of this registry",
-    "next_step": "copy its id from release_history.py, or from MLflow's page of it",
+    "next_step": f"copy its id from {commands.history('NAME')}, or from MLflow's page of it",
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from model_release import commands
 from model_release.errors import OutsideError, RefusedError
 from model_release.registry import Registry
 from model_release.releases import history
@@ -109,8 +110,8 @@ def overtaken(winner: Entry, model: str) -> RefusedError:
         f"{winner.alias} of {model}",
         expected=f"to be where it was: version {winner.before or 'none'}",
         found=f"a {winner.kind} to version {winner.after} by {winner.by}, decided {winner.at}",
-        next_step="somebody was faster: look at it with python scripts/release_history.py "
-        f"--model-name {model}, then release again",
+        next_step=f"somebody was faster: look at it with {commands.history(model)}, "
+        "then release again",
     )
 
 

@@ -7,14 +7,12 @@ after a crash finishes what was decided; `close` is written when the alias was s
 from collections.abc import Mapping
 from itertools import pairwise
 
-from model_release import releases
+from model_release import commands, releases
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.registry import Registry
 from model_release.releases import Release, history, names
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
 from model_release.releases.ledger import Ledger
-
-AUDIT = "python scripts/audit_release.py --model-name {model}"
 
 
 def check_claims(registry: Registry, model: str) -> dict[str, str]:
@@ -48,7 +46,7 @@ def fence(ledger: Ledger, alias: str, found: str) -> None:
             f"{alias} of {ledger.model}",
             expected=f"version {current.after}, as the ledger has it since {current.at}",
             found=f"version {found or 'none'}: somebody moved the alias by hand, or deleted it",
-            next_step=AUDIT.format(model=ledger.model) + " names what mends it",
+            next_step=f"{commands.audit(ledger.model)} names what mends it",
         )
 
 
@@ -79,7 +77,7 @@ def finish(
             f"{entry.kind} of {ledger.model} to version {entry.after}",
             expected="to be carried out",
             found=f"called off: {closed.close.note if closed.close else ''}",
-            next_step="see release_history.py, then start again",
+            next_step=f"see {commands.history(ledger.model)}, then start again",
         )
     current = ledger.current(entry.alias)
     if current and current.number == closed.number:  # else whoever moved it on has done that
@@ -97,7 +95,7 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
             f"{entry.alias} of {model}",
             expected=f"version {entry.before or 'none'}, as when the move was decided",
             found=f"version {found or 'none'}: somebody else moved it",
-            next_step=AUDIT.format(model=model) + " names what mends it",
+            next_step=f"{commands.audit(model)} names what mends it",
         )
     if found != entry.after:
         registry.set_alias(model, entry.alias, entry.after)
@@ -106,8 +104,8 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
                 f"{entry.alias} of {model}",
                 expected=f"version {entry.after}, as just written",
                 found=f"version {read or 'none'}",
-                next_step=f"somebody else writes this alias: stop that, then "
-                f"{AUDIT.format(model=model)} --fix",
+                next_step="somebody else writes this alias: stop that, then "
+                f"{commands.audit(model, fix=True)}",
             )
     if entry.alias == CHAMPION and entry.before not in ("", entry.after) and entry.kind != "mend":
         _remember(registry, model, entry.before)
@@ -141,17 +139,10 @@ def settle(ledger: Ledger) -> Ledger:
             f"rollback of {ledger.model} to version {entry.after}",
             expected="to be finished",
             found=f"under way since {entry.at}, by {entry.by}",
-            next_step=f"wait for it; if it was killed, run it again: {resume(ledger.model, entry)}",
+            next_step="wait for it; if it was killed, run it again: "
+            f"{commands.resume(ledger.model, entry.release)}",
         )
     return finish(ledger, entry)[0]
-
-
-def resume(model: str, entry: Entry) -> str:
-    """The command that goes on with a rollback."""
-    return (
-        f"python scripts/rollback_model.py --model-name {model} --release {entry.release} "
-        "--reason resumed"
-    )
 
 
 def mend(ledger: Ledger, alias: str, version: str, release: str) -> Ledger:

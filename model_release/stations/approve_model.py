@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from model_release import commands
 from model_release.errors import RefusedError, UsageError
 from model_release.registry import Registry
 from model_release.releases import Release, names, now
@@ -19,12 +20,14 @@ class Approval:
         protected: whether production must wait for a person.
         user: who started the command.
         given: an approver named beforehand, or "".
+        target: where production is, for the command that approves.
         ask: puts the question to the person at the terminal, or None when there is none.
     """
 
     protected: bool
     user: str
     given: str = ""
+    target: str = ""
     ask: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
@@ -57,12 +60,14 @@ def approve(release: Release, approval: Approval) -> Release:
             next_step="production is untouched; the next release begins with validation",
         )
     if approval.protected:
+        again = commands.release(
+            release.model, release.version, target=approval.target, approve="name"
+        )
         raise RefusedError(
             f"{release.model} {release.version} waits for approval: production is protected",
             expected="a person's approval",
             found="nobody at a terminal and no approver named",
-            next_step=f"make release MODEL={release.model} VERSION={release.version} APPROVE=name, "
-            "or --approve name; it goes on from here",
+            next_step=f"{again}, or --approve name; it goes on from here",
         )
     return record(release, approval.user, "unattended; this production is not protected")
 
@@ -100,11 +105,14 @@ def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Rele
             next_step="give --approve name and --reason text",
         )
     if release.state != "open" or release.passed("approve"):
+        shown_by = commands.script(
+            "approve_model", model_name=release.model, model_version=release.version
+        )
         raise UsageError(
             f"release {release.id[:8]} of {release.model} {release.version}",
             expected="one that waits for approval",
             found=f"{release.state}, {release.result('approve') or 'not asked yet'}",
-            next_step="see it with approve_model.py without --status",
+            next_step=f"see it with {shown_by}",
         )
     if approved:
         release.require_before("approve")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from model_release import commands
 from model_release.errors import RefusedError
 from model_release.github import GitHub
 from model_release.github.protection import approvals, conflict
@@ -41,7 +42,7 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
             f"{release.model} {release.version}: approval of run {run_id}",
             expected="a required reviewer of the environment production",
             found="nobody approved",
-            next_step="python scripts/setup_github.py --apply, then dispatch the release again",
+            next_step=f"{commands.setup_github()}, then dispatch the release again",
         )
     approvers = list(dict.fromkeys(review.by for review in reviews))
     if trust.separate and (problem := conflict(approvers or [dispatcher], dispatcher, trainer)):

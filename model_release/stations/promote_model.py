@@ -1,5 +1,6 @@
 """Promote: the champion alias moves, last of all, and only if it is where it was."""
 
+from model_release import commands
 from model_release.errors import RefusedError
 from model_release.releases import Release, history, load
 from model_release.releases.history import CHAMPION
@@ -30,7 +31,7 @@ def promote_model(release: Release, target: Target) -> Release:
     if current and current.release == release.id:
         repeat(ledger, current)
         return load(release.registry, release.id)
-    _check_first_reign(ledger, release)
+    _check_first_reign(ledger, release, target)
     compared = release.champion
     if found != compared and (current or found != release.version):
         raise RefusedError(
@@ -46,14 +47,6 @@ def promote_model(release: Release, target: Target) -> Release:
     return load(release.registry, release.id)
 
 
-def rollback_command(release: Release, target: Target) -> str:
-    """What undoes this promotion."""
-    return (
-        f"python scripts/rollback_model.py --model-name {release.model} --target {target.name} "
-        "--reason 'what is wrong'"
-    )
-
-
 def check_production(release: Release, target: Target) -> None:
     """Raise RefusedError unless production serves this release."""
     run = target.find("production", release.model)
@@ -64,8 +57,9 @@ def check_production(release: Release, target: Target) -> None:
             f"production of {release.model}",
             expected=f"{release.identity}, serving",
             found=release.identity.differences(run.identity) if run else "nothing",
-            next_step="python scripts/deploy_model.py --environment production "
-            f"--model-name {release.model} --model-version {release.version}",
+            next_step=commands.station(
+                "deploy-production", release.model, release.version, target=target.name
+            ),
         )
 
 
@@ -82,7 +76,7 @@ def _settled(
     return settle(ledger), release.registry.aliases(release.model)
 
 
-def _check_first_reign(ledger: Ledger, release: Release) -> None:
+def _check_first_reign(ledger: Ledger, release: Release, target: Target) -> None:
     """Refuse a release that was champion and is not: it lost that for a reason."""
     reign = history.last_of_release(ledger.entries, release.id)
     if reign:
@@ -93,5 +87,5 @@ def _check_first_reign(ledger: Ledger, release: Release) -> None:
             found=f"champion until {release.champion_until or 'later'}"
             + (f", rolled back: {told}" if told else ""),
             next_step="validate it again, which begins a new release; or go back to it with "
-            f"rollback_model.py --release {release.id}",
+            f"{commands.rollback(release.model, release=release.id, target=target.name)}",
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model_release import releases
+from model_release import commands, releases
 from model_release.image.context import Context, build_context
 from model_release.processes.locks import file_lock
 from model_release.releases import Release
@@ -17,7 +17,7 @@ from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
 from model_release.stations.build_image import ImageSettings, build_image
 from model_release.stations.deploy_model import deploy_model
-from model_release.stations.promote_model import promote_model, rollback_command
+from model_release.stations.promote_model import promote_model
 from model_release.stations.smoke_test import smoke_test
 from model_release.stations.validate_model import validate_model, verdict
 from model_release.targets import Running, Target
@@ -74,7 +74,7 @@ def run_release(
         )
         workspace.progress.station("promote", f"{model} {number} becomes champion")
         release = times.of("promote", lambda: promote_model(release, target))
-    undo = rollback_command(release, target)
+    undo = commands.rollback(model, target=target.name)
     return _report(release, production, times.seconds, context.path, undo)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from model_release import commands
 from model_release.config.kubernetes_settings import Kubernetes, Replicas
 from model_release.errors import UsageError
 from model_release.identity import Identity, slug
@@ -120,7 +121,7 @@ def overlay(
     Raises:
         UsageError: an image without a digest, or no such environment or component.
     """
-    _check_image(workload.image)
+    _check_image(workload)
     namespace(k8s, environment)
     components = [_component(k8s, name) for name in workload.settings.components]
     name = slug(workload.identity.model)
@@ -145,13 +146,16 @@ def overlay(
     return folder
 
 
-def _check_image(reference: str) -> None:
-    if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", reference):
+def _check_image(workload: Workload) -> None:
+    if not re.fullmatch(r"[^@\s]+@sha256:[0-9a-f]{64}", workload.image):
+        build = commands.station(
+            "build", workload.identity.model, workload.identity.version, push=True
+        )
         raise UsageError(
-            f"image {reference}",
+            f"image {workload.image}",
             expected="registry/name@sha256:…",
             found="no digest",
-            next_step="build it with scripts/build_image.py --push",
+            next_step=f"build it with {build}",
         )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model_release import ROOT
+from model_release import ROOT, commands
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
 from model_release.processes import sandbox
@@ -250,11 +250,13 @@ class Slot:
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
+                wanted = deployment.identity
+                build = commands.station("build", wanted.model, wanted.version)
                 raise OutsideError(
                     f"interpreter {deployment.python}",
                     expected="the Python of the release's environment",
                     found=str(error),
-                    next_step="run build_image.py again, which makes the environment",
+                    next_step=f"{build}, which makes the environment",
                 ) from error
         return Server(folder)
 

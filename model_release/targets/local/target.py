@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_release import commands
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
@@ -109,8 +110,7 @@ class LocalTarget:
                 f"{model} in {environment}",
                 expected="a deployed release",
                 found="none",
-                next_step=f"python scripts/deploy_model.py --environment {environment} "
-                f"--model-name {model}",
+                next_step=commands.station(f"deploy-{environment}", model, target=self.name),
             )
         yield running.url
 

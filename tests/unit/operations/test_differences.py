@@ -91,7 +91,7 @@ def test_an_alias_set_by_hand_before_the_first_release() -> None:
     told = differences(Seen("iris", aliases={"champion": "1"}))
     assert [each.kind for each in told] == ["alias-moved"]
     assert not told[0].fixable
-    assert told[0].mend == "make release MODEL=iris VERSION=1"
+    assert told[0].mend == "make release MODEL=iris VERSION=1 TARGET=local"
 
 
 def test_what_is_deployed_before_anything_was_promoted() -> None:
@@ -99,8 +99,8 @@ def test_what_is_deployed_before_anything_was_promoted() -> None:
     told = differences(Seen("iris", aliases={}, served=served, target="kubernetes"))
     assert [each.kind for each in told] == ["promotion-unfinished"]
     assert told[0].mend == (
-        "python scripts/promote_model.py --model-name iris --target kubernetes "
-        "--model-version 1 --release r1"
+        "python scripts/promote_model.py --model-name iris --model-version 1 "
+        "--release r1 --target kubernetes"
     )
 
 
