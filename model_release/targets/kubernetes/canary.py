@@ -2,36 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
 
 from model_release.config.kubernetes_settings import Canary
-from model_release.errors import OutsideError
-from model_release.identity import Identity
 from model_release.report import Table
-from model_release.smoke import ask_identity
-from model_release.targets import Deployment, Progress, Verify
+from model_release.targets import Deployment, Progress
 from model_release.targets.kubernetes import analysis
 from model_release.targets.kubernetes.analysis import AnalysisLimits, Decision
-from model_release.targets.kubernetes.rollout import Pod
-from model_release.targets.kubernetes.traffic import (
-    TICK_SECONDS,
-    Group,
-    Replay,
-    both_tracks,
-    pod_url,
-)
-from model_release.waiting import retry
+from model_release.targets.kubernetes.traffic import TICK_SECONDS, Group, Replay, both_tracks
 
 LISTEN_SHARE = 0.1
 """Of the configured time: how long callers alone are counted, to see whether they are enough."""
 
-SETTLE_SECONDS = 10.0
-"""How long a pod may refuse connections through the proxy after it has become ready."""
-
-SETTLE_POLL_SECONDS = 0.2
 CONFIDENCE = 0.95
 """Of each of the bounds on which a canary is judged."""
 
@@ -111,38 +96,6 @@ class AnalysisRun:
             f"callers send the canary {callers:.0f} requests a second: "
             + ("replaying golden requests to both" if replay.judged else "judged by these")
         )
-
-
-def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
-    """Ask each pod who it is.
-
-    Raises:
-        OutsideError: one does not answer, or is another model, version, digest or release.
-    """
-    for pod in members:
-        found = _identity(pod_url(base, pod.name))
-        if different := wanted.differences(found):
-            raise OutsideError(
-                f"server of pod {pod.name}",
-                expected=found.differences(wanted),
-                found=different,
-                next_step="the image holds another release than it was deployed as: build it anew",
-            )
-
-
-def _identity(url: str) -> Identity:
-    """Who a server is; asked again while one that has just become ready is not reached yet."""
-
-    def ask() -> Identity:
-        return ask_identity(url)
-
-    return retry(ask, OutsideError, SETTLE_SECONDS, every=SETTLE_POLL_SECONDS)
-
-
-def verify_pods(base: str, members: Sequence[Pod], verify: Verify) -> None:
-    """Run the smoke suite against each pod by itself."""
-    for pod in members:
-        verify(pod_url(base, pod.name))
 
 
 def comparison_table(decision: Decision) -> Table:

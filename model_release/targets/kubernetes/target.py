@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from model_release.config.kubernetes_settings import Kubernetes
-from model_release.errors import OutsideError, ReleaseError, UsageError
-from model_release.identity import Identity, slug
+from model_release.errors import OutsideError, UsageError
+from model_release.identity import slug
 from model_release.report import Table
 from model_release.targets import Deployment, Diff, Progress, Running, Verify
 from model_release.targets.kubernetes import manifests
-from model_release.targets.kubernetes.canary import check_pods
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
 from model_release.targets.kubernetes.manifests import CANARY, STABLE, Workload
-from model_release.targets.kubernetes.rollout import Pod, look, read_status
+from model_release.targets.kubernetes.pods import fault
+from model_release.targets.kubernetes.rollout import look, read_status
 from model_release.targets.kubernetes.slot import Good, Slot
 from model_release.targets.kubernetes.upgrade import Upgrade
 
@@ -124,7 +124,7 @@ class KubernetesTarget:
         slot = self._slot(environment, deployment.identity.model)
         members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]
         with slot.kubectl.proxy(slot.slug) as base:
-            faults = [_fault(base, pod, deployment.identity) for pod in members]
+            faults = [fault(base, pod, deployment.identity) for pod in members]
         return [fault for fault in faults if fault]
 
     def running(self, environment: str | None = None) -> list[Running]:
@@ -224,17 +224,6 @@ def _preflight(slot: Slot, manifest: str | None) -> tuple[str | None, list[str]]
         allowed.result()
         added = owned.result()
         return changes.result() if changes else None, added
-
-
-def _fault(base: str, pod: Pod, wanted: Identity) -> str:
-    """What is wrong with a pod that should answer as `wanted`; "" for nothing."""
-    if not pod.ready:
-        return f"pod {pod.name} is not ready: {pod.trouble or pod.waits_for}"
-    try:
-        check_pods(base, [pod], wanted)
-    except ReleaseError as error:
-        return f"pod {pod.name}: {error.found or error.what}"
-    return ""
 
 
 def summary(diff: str) -> str:

@@ -20,9 +20,9 @@ from model_release.errors import OutsideError
 from model_release.smoke import Case
 from model_release.targets.kubernetes.analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE, TRACK
+from model_release.targets.kubernetes.pods import pod_url
 from model_release.targets.kubernetes.rollout import Pod, read_pod
 
-PORT = 8080
 TICK_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
 REPLAYERS = 4
@@ -30,11 +30,6 @@ REPLAYERS = 4
 
 LINE = re.compile(r"^(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-
-
-def pod_url(base: str, pod: str) -> str:
-    """Address of a pod's server behind a proxy of the API server."""
-    return f"{base}/pods/{pod}:{PORT}/proxy"
 
 
 def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[Pod], list[Pod]]:

@@ -9,16 +9,12 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.report import DetailedError, Table
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.kubernetes import analysis
-from model_release.targets.kubernetes.canary import (
-    AnalysisRun,
-    check_pods,
-    comparison_table,
-    verify_pods,
-)
+from model_release.targets.kubernetes.canary import AnalysisRun, comparison_table
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import Lease
 from model_release.targets.kubernetes.manifests import CANARY, SPARE_SECONDS, STABLE, Workload
+from model_release.targets.kubernetes.pods import check_pods, verify_pods
 from model_release.targets.kubernetes.rollout import Pod, follow, look, until_gone
 from model_release.targets.kubernetes.slot import Good, Slot, minimum
 from model_release.waiting import polls
