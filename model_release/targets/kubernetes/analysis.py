@@ -104,7 +104,7 @@ class Decision:
     comparisons: Sequence[Comparison]
 
 
-def decide(
+def judge_canary(
     stable: Sample, canary: Sample, limits: AnalysisLimits, faults: Sequence[str] = ()
 ) -> Decision:
     """Decide about a canary.

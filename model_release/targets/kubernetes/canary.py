@@ -57,7 +57,7 @@ class AnalysisRun:
             faults = self._look(session, stable, new)
             while True:
                 samples = replay.latencies(stable.sample, new.sample)
-                decision = analysis.decide(*samples, self._limits, faults)
+                decision = analysis.judge_canary(*samples, self._limits, faults)
                 passed = time.monotonic() - begun
                 if decision.verdict == "abort" or passed >= seconds:
                     return decision
@@ -98,7 +98,7 @@ class AnalysisRun:
         )
 
 
-def comparison_table(decision: Decision) -> Table:
+def canary_table(decision: Decision) -> Table:
     """The decision's figures, one a row."""
     columns = ("measure", "stable", "canary", "difference", "allowed", "verdict")
     rows = [(*analysis.figures(each), each.verdict) for each in decision.comparisons]

@@ -9,7 +9,7 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.report import DetailedError, Table
 from model_release.targets import Deployment, Progress, Verify
 from model_release.targets.kubernetes import analysis
-from model_release.targets.kubernetes.canary import AnalysisRun, comparison_table
+from model_release.targets.kubernetes.canary import AnalysisRun, canary_table
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import Lease
@@ -92,7 +92,7 @@ class Upgrade:
             self.lease.check,
         )
         decision = run.measure()
-        self.tables.append(comparison_table(decision))
+        self.tables.append(canary_table(decision))
         self.progress(f"canary: {decision.verdict}: {decision.reason}")
         goes = self.settings.canary.when_inconclusive == "go"
         if decision.verdict == "promote" or (decision.verdict == "inconclusive" and goes):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from model_release.targets.kubernetes.analysis import (
     AnalysisLimits,
     Sample,
-    decide,
     describe,
     error_rates,
     figures,
+    judge_canary,
     latencies,
     replicas,
 )
@@ -49,16 +49,16 @@ def sample(requests: int, errors: int = 0, milliseconds: float = 8.0) -> Sample:
     ],
 )
 def test_verdicts(stable: Sample, canary: Sample, verdict: str, reason: str) -> None:
-    decision = decide(stable, canary, LIMITS)
+    decision = judge_canary(stable, canary, LIMITS)
     assert decision.verdict == verdict, decision
     assert reason in decision.reason
 
 
 def test_a_fault_aborts_whatever_was_measured() -> None:
     wrong = "golden prediction row 1: predictions[0]: 12.0 in place of 11.0"
-    decision = decide(sample(1000), sample(1000), LIMITS, [wrong, "another"])
+    decision = judge_canary(sample(1000), sample(1000), LIMITS, [wrong, "another"])
     assert (decision.verdict, decision.reason) == ("abort", wrong)
-    assert decide(Sample(), Sample(), LIMITS, [wrong]).verdict == "abort"
+    assert judge_canary(Sample(), Sample(), LIMITS, [wrong]).verdict == "abort"
 
 
 def test_interval_of_newcombes_paper() -> None:
@@ -104,7 +104,7 @@ def test_quantiles_are_linear_inside_a_bucket() -> None:
 
 def test_latency_beyond_all_buckets_is_worse() -> None:
     slow = Sample(1000, 0, {**dict.fromkeys(BOUNDS, 0.0), math.inf: 1000.0})
-    assert decide(sample(1000), slow, LIMITS).verdict == "abort"
+    assert judge_canary(sample(1000), slow, LIMITS).verdict == "abort"
 
 
 def test_samples_add_up() -> None:
@@ -132,7 +132,9 @@ def test_more_errors_never_turn_a_refusal_into_a_promotion(old: int, data: st.Da
     few = data.draw(st.integers(0, old))
     many = data.draw(st.integers(few, old))
     order = {"promote": 0, "inconclusive": 1, "abort": 2}
-    verdicts = [decide(sample(old), sample(old, each), LIMITS).verdict for each in (few, many)]
+    verdicts = [
+        judge_canary(sample(old), sample(old, each), LIMITS).verdict for each in (few, many)
+    ]
     assert order[verdicts[0]] <= order[verdicts[1]]
 
 
