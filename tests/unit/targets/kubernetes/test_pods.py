@@ -46,7 +46,7 @@ def test_a_pod_that_answers_as_it_should_has_no_fault(base: str) -> None:
 
 def test_a_pod_of_another_release_is_named_with_what_it_is(base: str) -> None:
     told = fault(base, POD, replace(IDENTITY, version="3", release="r3"))
-    assert told == "pod iris-1: version 2, release r2"
+    assert told == "pod iris-1: version 2; release r2"
 
 
 @pytest.mark.parametrize(
