@@ -73,11 +73,5 @@ def _fill(folder: Path, release: Release, model: Path, serving: Path) -> None:
     shutil.copytree(model, folder / "model")
     shutil.copytree(serving, folder / "serving", ignore=IGNORED)
     (folder / "requirements.lock").write_text(release.lock, encoding="utf-8")
-    identity = {
-        "model": release.model,
-        "version": release.version,
-        "digest": release.digest,
-        "release": release.id,
-        "batching": release.batching,
-    }
-    (folder / "release.json").write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+    served = {**release.identity.fields(), "batching": release.batching}
+    (folder / "release.json").write_text(json.dumps(served, indent=2) + "\n", encoding="utf-8")

@@ -3,24 +3,25 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping
 from typing import Any
+
+from model_release.identity import Identity
 
 PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
-def bill_of_materials(lock: str, identity: Mapping[str, str], base: str, time: str) -> str:
+def bill_of_materials(lock: str, identity: Identity, base: str, time: str) -> str:
     """List what an image holds: its base, the model and every locked package.
 
     The same arguments give the same text.
 
     Args:
         lock: text of the requirements lock, `name==version` at the start of a line.
-        identity: model, version, digest (`sha256:…`) and release.
+        identity: of the release.
         base: reference of the base image, by digest.
         time: ISO 8601, when it was validated.
     """
-    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"release:{identity['release']}:{base}")
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"release:{identity.release}:{base}")
     name, _, digest = base.partition("@sha256:")
     bill = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -33,10 +34,10 @@ def bill_of_materials(lock: str, identity: Mapping[str, str], base: str, time: s
             "component": {
                 "type": "machine-learning-model",
                 "bom-ref": "model",
-                "name": identity["model"],
-                "version": identity["version"],
-                "hashes": [_sha256(identity["digest"].removeprefix("sha256:"))],
-                "properties": [{"name": "release", "value": identity["release"]}],
+                "name": identity.model,
+                "version": identity.version,
+                "hashes": [_sha256(identity.digest.removeprefix("sha256:"))],
+                "properties": [{"name": "release", "value": identity.release}],
             },
         },
         "components": [

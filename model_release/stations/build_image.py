@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from model_release import ROOT
 from model_release.errors import RefusedError, UsageError
-from model_release.identity import slug
+from model_release.identity import PREFIX, slug
 from model_release.image import docker, signing
 from model_release.image.context import Context
 from model_release.image.docker import Order
@@ -15,7 +15,6 @@ from model_release.releases import Release, names
 from model_release.workspace import Workspace
 
 DEFAULT_BASE = "docker.io/library/python:{python}-slim-bookworm"
-OWN_LABELS = "model-release/"
 GIT_SECONDS = 30.0
 INSTRUCTIONS = ("serving", "Dockerfile.mlflow-serve")
 """What of the checkout becomes part of the image."""
@@ -116,7 +115,7 @@ def _record(
     """Sign, then let the release know: an image that it names is one that is complete."""
     text = bill_of_materials(
         release.lock,
-        _identity(release),
+        release.identity,
         order.base,
         release.ended("validate"),
     )
@@ -159,15 +158,6 @@ def _expect(recorded: str, digest: str) -> None:
         )
 
 
-def _identity(release: Release) -> dict[str, str]:
-    return {
-        "model": release.model,
-        "version": release.version,
-        "digest": release.digest,
-        "release": release.id,
-    }
-
-
 def _order(release: Release, context: Context, repository: str, base: str) -> Order:
     """What is to be built: as it was the first time where the release says how that was."""
     lock = (context.path / "requirements.lock").read_text("utf-8")
@@ -181,7 +171,7 @@ def _order(release: Release, context: Context, repository: str, base: str) -> Or
         "org.opencontainers.image.revision": release.commit or _revision(),
         "org.opencontainers.image.base.name": name,
         "org.opencontainers.image.base.digest": digest,
-        **{OWN_LABELS + key: value for key, value in _identity(release).items()},
+        **release.identity.fields(PREFIX),
     }
     return Order(
         context=context.path,

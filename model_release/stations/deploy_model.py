@@ -9,17 +9,17 @@ from pathlib import Path
 from model_release import commands
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
+from model_release.identity import PREFIX
 from model_release.image import docker, signing
 from model_release.processes import environments
 from model_release.releases import Release, names
 from model_release.report import DetailedError, Report, Table, render
 from model_release.stations.approve_model import Approval, approve
-from model_release.stations.build_image import OWN_LABELS
 from model_release.stations.smoke_test import probe
 from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
 
-DIGEST_LABEL = f"{OWN_LABELS}digest"
+DIGEST_LABEL = f"{PREFIX}digest"
 
 
 def deploy_model(

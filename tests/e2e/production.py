@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from model_release.config.kubernetes_settings import Amounts, Canary, Kubernetes, Resources
-from model_release.identity import slug
+from model_release.identity import PREFIX, slug
 from model_release.report import DetailedError, Report, render
 from model_release.smoke import check_server
 from model_release.targets import Deployment, Running
@@ -107,7 +107,7 @@ class Cluster:
             "annotations": {
                 key: value
                 for key, value in found["metadata"]["annotations"].items()
-                if key.startswith(manifests.ANNOTATION)
+                if key.startswith(PREFIX)
             },
             "ready": found["status"].get("readyReplicas"),
             "pods": sorted(pod["metadata"]["name"] for pod in living),

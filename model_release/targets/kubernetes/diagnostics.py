@@ -46,7 +46,7 @@ def _pod_table(members: Sequence[Pod]) -> Table:
     rows = [
         (
             pod.name,
-            pod.release[:8],
+            pod.identity.release[:8] if pod.identity else "",
             "Terminating" if pod.ending else pod.phase,
             "yes" if pod.ready else "no",
             str(pod.restarts),

@@ -19,7 +19,7 @@ import yaml
 from model_release import commands
 from model_release.config.kubernetes_settings import Kubernetes, Replicas
 from model_release.errors import UsageError
-from model_release.identity import Identity, slug
+from model_release.identity import PREFIX, Identity, slug
 
 NAME = "app.kubernetes.io/name"
 """Label of everything that belongs to a model: its slug."""
@@ -32,9 +32,6 @@ TRACK = "model-release/track"
 
 STABLE, CANARY = "stable", "canary"
 """The tracks."""
-
-ANNOTATION = "model-release/"
-"""Prefix of the annotations that say what is served: model, version, digest, release."""
 
 PREPARATION = "kubectl apply -k k8s/{environment} -l 'app.kubernetes.io/component!=model-server'"
 """What an administrator runs once: namespace, network policies, the deployer's access."""
@@ -79,19 +76,12 @@ def namespace(k8s: Path, environment: str) -> str:
     return name
 
 
-def annotations(identity: Identity) -> dict[str, str]:
-    """The annotations of a Deployment and of its pods."""
-    told = ("model", "version", "digest", "release")
-    return {ANNOTATION + name: getattr(identity, name) for name in told}
-
-
-def identity(annotated: Mapping[str, str]) -> Identity | None:
+def identity(resource: Mapping[str, Any]) -> Identity | None:
     """What the annotations of a Deployment or pod say it serves; None if they do not."""
-    told = [annotated.get(ANNOTATION + name) for name in ("model", "version", "digest", "release")]
-    model, version, digest, release = told
-    if model is None or version is None or digest is None or release is None:
+    try:
+        return Identity.read(resource["metadata"].get("annotations", {}), PREFIX)
+    except KeyError:
         return None
-    return Identity(model, version, digest, release)
 
 
 def deployment_name(slug: str, track: str) -> str:
@@ -201,7 +191,7 @@ def _deployment(workload: Workload) -> Patch:
     settings, identity = workload.settings, workload.identity
     about = {
         "labels": {"app.kubernetes.io/version": identity.version},
-        "annotations": annotations(identity),
+        "annotations": identity.fields(PREFIX),
     }
     container = {
         "name": "server",

@@ -9,12 +9,12 @@ from model_release.errors import OutsideError
 from model_release.identity import Identity
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.manifests import (
-    ANNOTATION,
     CANARY,
     NAME,
     STABLE,
     TRACK,
     deployment_name,
+    identity,
 )
 from model_release.waiting import polls
 
@@ -39,7 +39,7 @@ class Pod:
     node: str
     waits_for: str
     trouble: str
-    release: str
+    identity: Identity | None
 
     @property
     def gone(self) -> bool:
@@ -51,7 +51,7 @@ class Pod:
 class DeploymentStatus:
     """A Deployment now: `complete` when all its pods are of its template and serve."""
 
-    identity: Identity
+    identity: Identity | None
     wanted: int
     updated: int
     available: int
@@ -142,8 +142,8 @@ def _rollout(seen: Snapshot, track: str, name: str) -> tuple[DeploymentStatus, l
     found = seen.deployments.get(track)
     if found is None:
         raise OutsideError(f"deployment {name} is gone", next_step="release again")
-    release = found.identity.release
-    return found, [pod for pod in seen.pods[track] if pod.release == release and not pod.gone]
+    ours = [pod for pod in seen.pods[track] if pod.identity == found.identity and not pod.gone]
+    return found, ours
 
 
 def _progress(name: str, found: DeploymentStatus, members: Sequence[Pod]) -> str:
@@ -167,7 +167,7 @@ def read_pod(pod: Any) -> Pod:
         node=pod["spec"].get("nodeName", ""),
         waits_for=_waits_for(conditions, containers),
         trouble=_pod_trouble(metadata, conditions, containers),
-        release=metadata.get("annotations", {}).get(f"{ANNOTATION}release", ""),
+        identity=identity(pod),
     )
 
 
@@ -181,14 +181,8 @@ def read_status(deployment: Any) -> DeploymentStatus:
     observed = status.get("observedGeneration", 0) >= metadata["generation"]
     failure = conditions.get("ReplicaFailure", {})
     failed = observed and failure.get("status") == "True"
-    facts = metadata.get("annotations", {})
     return DeploymentStatus(
-        identity=Identity(
-            *(
-                facts.get(ANNOTATION + name, "")
-                for name in ("model", "version", "digest", "release")
-            )
-        ),
+        identity=identity(deployment),
         wanted=wanted,
         updated=updated if observed else 0,
         available=available,

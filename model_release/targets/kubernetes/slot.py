@@ -95,12 +95,12 @@ class Slot:
         if not found:
             return None
         data = found["data"]
-        return Good(data["manifest"], Identity(**json.loads(data["identity"])))
+        return Good(data["manifest"], Identity.read(json.loads(data["identity"])))
 
     def commit(self, good: Good) -> None:
         """Keep what is good now. From here on it is what a failed deploy puts back."""
         labels = MANAGED | {manifests.NAME: self.slug}
-        identity = json.dumps(vars(good.identity), ensure_ascii=False)
+        identity = json.dumps(good.identity.fields(), ensure_ascii=False)
         document = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -120,8 +120,7 @@ class Slot:
             RefusedError: it is nobody's that this software knows.
         """
         found = self._deployment()
-        facts = found["metadata"].get("annotations", {}) if found else {}
-        if found and manifests.identity(facts) is None:
+        if found and manifests.identity(found) is None:
             raise RefusedError(
                 f"deployment {self.slug} in namespace {self.kubectl.namespace}",
                 expected="none, or one of an earlier release",

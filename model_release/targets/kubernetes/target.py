@@ -15,7 +15,7 @@ from typing import Any
 
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import OutsideError, UsageError
-from model_release.identity import slug
+from model_release.identity import Identity, slug
 from model_release.report import Table
 from model_release.targets import Deployment, Diff, Progress, Running, Verify
 from model_release.targets.kubernetes import manifests
@@ -194,11 +194,11 @@ class KubernetesTarget:
         kubectl = self._kubectl(environment)
         selector = f"--selector={manifests.COMPONENT},{manifests.TRACK}={STABLE}"
         for each in kubectl.json("get", "deployments", selector)["items"]:
-            identity = manifests.identity(each["metadata"].get("annotations", {}))
+            identity = manifests.identity(each)
             if identity:
                 public = environment == "production"
                 host = self.settings(identity.model).host if public else None
-                yield _running(environment, each, host)
+                yield _running(environment, identity, each, host)
 
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:
@@ -244,12 +244,12 @@ def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
     return Workload(deployment.identity, deployment.image, settings)
 
 
-def _running(environment: str, deployment: Any, host: str | None) -> Running:
+def _running(environment: str, identity: Identity, deployment: Any, host: str | None) -> Running:
     """What a Deployment runs; its address is public where the model has a host."""
     found, metadata = read_status(deployment), deployment["metadata"]
     return Running(
         environment=environment,
-        identity=found.identity,
+        identity=identity,
         url=f"https://{host}" if host else f"http://{metadata['name']}.{metadata['namespace']}.svc",
         replicas=found.available,
         since=datetime.fromisoformat(found.since),

@@ -1,10 +1,12 @@
 """SBOM: the whole bill of a small lock."""
 
 import json
+from dataclasses import replace
 
+from model_release.identity import Identity
 from model_release.image.sbom import bill_of_materials
 
-IDENTITY = {"model": "iris", "version": "2", "digest": "sha256:" + "a" * 64, "release": "r1"}
+IDENTITY = Identity("iris", "2", "sha256:" + "a" * 64, "r1")
 BASE = "127.0.0.1:5000/python:3.11-slim@sha256:" + "b" * 64
 LOCK = """\
 # Python 3.11 on linux-x86_64; source builds refused
@@ -60,5 +62,5 @@ def test_the_same_release_has_the_same_bill_and_another_has_another() -> None:
     time = "2026-11-23T22:00:00+00:00"
     first = bill_of_materials(LOCK, IDENTITY, BASE, time)
     assert first == bill_of_materials(LOCK, IDENTITY, BASE, time)
-    other = bill_of_materials(LOCK, IDENTITY | {"release": "r2"}, BASE, time)
+    other = bill_of_materials(LOCK, replace(IDENTITY, release="r2"), BASE, time)
     assert json.loads(first)["serialNumber"] != json.loads(other)["serialNumber"]

@@ -15,10 +15,9 @@ import yaml
 from model_release import ROOT
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import UsageError
-from model_release.identity import Identity, slug
+from model_release.identity import PREFIX, Identity, slug
 from model_release.targets.kubernetes.manifests import (
     Workload,
-    annotations,
     identity,
     namespace,
     overlay,
@@ -94,7 +93,7 @@ def test_deployment_says_what_it_serves_and_leaves_replicas_alone(tmp_path: Path
     assert container["resources"] == told
     assert container["startupProbe"]["failureThreshold"] == 77
     for each in (deployment, template):
-        assert identity(each["metadata"]["annotations"]) == IDENTITY
+        assert identity(each) == IDENTITY
         assert each["metadata"]["labels"]["app.kubernetes.io/version"] == "3"
         assert each["metadata"]["labels"]["app.kubernetes.io/name"] == SLUG
 
@@ -166,7 +165,7 @@ def test_by_hand_is_the_same_as_generated_with_defaults(tmp_path: Path) -> None:
             if kind == "Deployment":
                 pod_of(one)["containers"][0]["image"] = IMAGE
                 about = other["spec"]["template"]["metadata"]
-                assert about.pop("annotations") == annotations(IDENTITY)
+                assert about.pop("annotations") == IDENTITY.fields(PREFIX)
                 assert about["labels"].pop("app.kubernetes.io/version") == "3"
             text = yaml.safe_dump(other["spec"]).replace(SLUG, "model-server")
             assert yaml.safe_load(text) == one["spec"]
@@ -250,10 +249,12 @@ def test_what_cannot_be_made_is_said(
 
 
 def test_annotations_that_say_too_little_name_nobody() -> None:
-    told = annotations(IDENTITY)
-    assert identity(told) == IDENTITY
+    told = IDENTITY.fields(PREFIX)
+    assert identity({"metadata": {"annotations": told}}) == IDENTITY
     for name in told:
-        assert identity({key: told[key] for key in told if key != name}) is None
+        less = {key: told[key] for key in told if key != name}
+        assert identity({"metadata": {"annotations": less}}) is None
+    assert identity({"metadata": {}}) is None
 
 
 @pytest.fixture
