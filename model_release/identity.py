@@ -53,7 +53,19 @@ class Identity:
         return "; ".join(f"{key} {value}" for key, value in pairs if getattr(self, key) != value)
 
     def __str__(self) -> str:
-        return f"{self.model} {self.version} ({self.digest[:19]}…, release {self.release[:8]})"
+        digest, release = short_digest(self.digest), short_id(self.release)
+        return f"{self.model} {self.version} ({digest}…, release {release})"
+
+
+def short_id(run: str) -> str:
+    """The beginning of a release's or another run's id, for people to tell it from others."""
+    return run[:8]
+
+
+def short_digest(digest: str) -> str:
+    """The beginning of a digest, with or without `sha256:`, for the same."""
+    scheme, colon, number = digest.rpartition(":")
+    return f"{scheme}{colon}{number[:12]}"
 
 
 def slug(model: str) -> str:

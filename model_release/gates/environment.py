@@ -4,6 +4,7 @@ from pydantic import Field
 
 from model_release.gates.evidence import Environment
 from model_release.gates.outcome import GateLimits, Outcome, failed, passed
+from model_release.identity import short_digest
 
 EVIDENCE = Environment
 
@@ -46,7 +47,7 @@ def judge(evidence: Environment, limits: Limits) -> Outcome:
     found = f"{evidence.packages} packages, Python {evidence.python_logged}"
     return passed(
         required,
-        f"{found}, lock {evidence.lock_sha256[:12]}…, {evidence.seconds:.1f} s",
+        f"{found}, lock {short_digest(evidence.lock_sha256)}…, {evidence.seconds:.1f} s",
         packages=evidence.packages,
         environment_seconds=evidence.seconds,
     )

@@ -2,6 +2,7 @@
 
 from model_release.gates.evidence import Files
 from model_release.gates.outcome import GateLimits, Outcome, failed, passed
+from model_release.identity import short_digest
 
 EVIDENCE = Files
 
@@ -23,5 +24,7 @@ def judge(evidence: Files, limits: Limits) -> Outcome:
             f"the files of {evidence.name} {evidence.version} changed after they were validated: "
             "register them as a new version",
         )
-    found = f"{evidence.count} files, {evidence.size_bytes:,} bytes, {evidence.digest[:19]}…"
+    found = (
+        f"{evidence.count} files, {evidence.size_bytes:,} bytes, {short_digest(evidence.digest)}…"
+    )
     return passed(required, found, size_bytes=evidence.size_bytes)

@@ -10,6 +10,7 @@ from model_release.digest import model_digest
 from model_release.errors import RefusedError
 from model_release.gates import integrity
 from model_release.gates.evidence import Files
+from model_release.identity import short_digest
 from model_release.releases import Release, names
 from model_release.workspace import Workspace
 
@@ -37,7 +38,7 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
     if release.passed("build") and path.is_dir():
         made = Context(path, model_digest(path))
         if made.digest == release.context_digest:
-            workspace.progress.step(f"context is there: {made.digest[:19]}…")
+            workspace.progress.step(f"context is there: {short_digest(made.digest)}…")
             return release, made
     model = _model(workspace, release)
     with workspace.scratch() as folder:
@@ -48,7 +49,7 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path, ignore_errors=True)
         os.rename(folder, path)  # noqa: PTH104
-    workspace.progress.step(f"context {made.digest[:19]}…")
+    workspace.progress.step(f"context {short_digest(made.digest)}…")
     return release.record("build", "passed", tags={names.CONTEXT_DIGEST: made.digest}), made
 
 

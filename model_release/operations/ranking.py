@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_release.identity import short_id
 from model_release.report import Table
 
 LOWER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "seconds", "latency")
@@ -46,7 +47,7 @@ def side_by_side(entrants: Sequence[Entrant], *, varying: bool) -> Table:
             values = [getattr(each, kind).get(name) for each in entrants]
             if not varying or len({str(value) for value in values}) > 1:
                 rows.append((f"{kind[:-1]} {name}", *map(_shown, values)))
-    columns = ("what", *(f"{each.name} ({each.run_id[:8]})" for each in entrants))
+    columns = ("what", *(f"{each.name} ({short_id(each.run_id)})" for each in entrants))
     return Table("Runs, the best first", columns, rows)
 
 
@@ -67,7 +68,7 @@ def plot(entrants: Sequence[Entrant], metrics: Sequence[str], folder: Path) -> l
         found = ranked(entrants, metric, lower=is_lower_better(metric))
         found = [each for each in found if metric in each.metrics]
         figure, axes = pyplot.subplots(figsize=(6, 0.4 * len(found) + 1.2), layout="constrained")
-        names = [f"{each.name} ({each.run_id[:8]})" for each in found]
+        names = [f"{each.name} ({short_id(each.run_id)})" for each in found]
         axes.barh(names, [each.metrics[metric] for each in found])
         axes.invert_yaxis()
         axes.set_xlabel(metric)

@@ -5,6 +5,7 @@ from typing import Any
 
 from model_release import releases
 from model_release.errors import UsageError
+from model_release.identity import short_id
 from model_release.releases import history
 from model_release.releases.history import Entry
 from model_release.releases.ledger import Ledger, models_with_ledger, read_ledger
@@ -106,5 +107,5 @@ def _at(ledger: Ledger, alias: str, moment: datetime) -> Report:
 def _shown(text: str) -> str:
     """A time without its fraction and an id's beginning, to fit a table; the rest as it is."""
     if len(text) == 32 and text.isalnum():
-        return text[:8]
+        return short_id(text)
     return f"{text[:10]} {text[11:19]}Z" if text.endswith("+00:00") else text

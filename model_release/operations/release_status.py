@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from model_release import commands
+from model_release.identity import short_digest, short_id
 from model_release.registry import Registry
 from model_release.releases.history import CHAMPION
 from model_release.report import Report, Table
@@ -67,8 +68,8 @@ def _row(run: Running, champion: str | None) -> tuple[str, ...]:
         run.identity.version,
         champion or "none",
         str(run.replicas) if run.replicas else "down",
-        run.identity.digest.removeprefix("sha256:")[:12],
-        run.identity.release[:8],
+        short_digest(run.identity.digest.removeprefix("sha256:")),
+        short_id(run.identity.release),
         age(datetime.now(UTC) - run.since),
         run.url,
     )

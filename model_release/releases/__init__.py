@@ -15,6 +15,7 @@ from typing import Any
 
 from model_release import commands
 from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.identity import short_id
 from model_release.registry import Registry
 from model_release.releases import ledger, names
 from model_release.releases.ledger import EXPERIMENTS
@@ -80,7 +81,7 @@ class Release(Record):
         for earlier in commands.before(station):
             if not self.passed(earlier):
                 raise UsageError(
-                    f"release {self.id[:8]} of {self.model} {self.version}",
+                    f"release {short_id(self.id)} of {self.model} {self.version}",
                     expected=f"station {earlier} passed",
                     found=self.result(earlier) or "not run",
                     next_step=commands.station(earlier, self.model, self.version),
@@ -171,7 +172,7 @@ def exactly(registry: Registry, run_id: str, model: str, version: str, image: st
     ):
         if is_ != wanted:
             raise RefusedError(
-                f"{what} of release {run_id[:8]}",
+                f"{what} of release {short_id(run_id)}",
                 expected=wanted,
                 found=is_,
                 next_step="dispatch the release anew: somebody changed what the jobs share",

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from model_release import commands, releases
 from model_release.errors import OutsideError, RefusedError, UsageError
+from model_release.identity import short_id
 from model_release.registry import Registry
 from model_release.releases import Release, history, names
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
@@ -171,7 +172,7 @@ def repeat(ledger: Ledger, entry: Entry) -> None:
 def behind(ledger: Ledger, entry: Entry) -> list[str]:
     """Releases whose tags do not repeat a closed move, in words."""
     return [
-        f"release {release.id[:8]} of version {release.version} lacks "
+        f"release {short_id(release.id)} of version {release.version} lacks "
         + ", ".join(key for key, value in wanted.items() if release.tags.get(key) != value)
         for release, wanted in _repeated(ledger, entry)
         if _lacks(release, wanted) or (release.id == entry.release and not _is_released(release))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from model_release import commands
 from model_release.errors import RefusedError, UsageError
+from model_release.identity import short_id
 from model_release.registry import Registry
 from model_release.releases import Release, names, now
 
@@ -109,7 +110,7 @@ def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Rele
             "approve_model", model_name=release.model, model_version=release.version
         )
         raise UsageError(
-            f"release {release.id[:8]} of {release.model} {release.version}",
+            f"release {short_id(release.id)} of {release.model} {release.version}",
             expected="one that waits for approval",
             found=f"{release.state}, {release.result('approve') or 'not asked yet'}",
             next_step=f"see it with {shown_by}",

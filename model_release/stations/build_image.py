@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from model_release import ROOT
 from model_release.errors import RefusedError, UsageError
-from model_release.identity import PREFIX, slug
+from model_release.identity import PREFIX, short_id, slug
 from model_release.image import docker, signing
 from model_release.image.context import Context
 from model_release.image.docker import Order
@@ -176,7 +176,7 @@ def _order(release: Release, context: Context, repository: str, base: str) -> Or
     return Order(
         context=context.path,
         repository=repository,
-        tag=f"{release.version}-{release.id[:8]}",
+        tag=f"{release.version}-{short_id(release.id)}",
         base=resolved,
         digest=release.digest,
         labels=labels,

@@ -9,7 +9,7 @@ from pathlib import Path
 from model_release import commands
 from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
-from model_release.identity import PREFIX
+from model_release.identity import PREFIX, short_id
 from model_release.image import docker, signing
 from model_release.processes import environments
 from model_release.releases import Release, names
@@ -100,7 +100,7 @@ def _image(workspace: Workspace, release: Release) -> str:
     reference = release.image
     if not reference:
         raise UsageError(
-            f"image of release {release.id[:8]}",
+            f"image of release {short_id(release.id)}",
             expected="one that was built and pushed",
             found="none",
             next_step=_build(release),
@@ -142,11 +142,11 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
     build = commands.station("build", release.model, release.version)
     if not context.is_dir():
         raise UsageError(
-            f"context of release {release.id[:8]}", expected=str(context), next_step=build
+            f"context of release {short_id(release.id)}", expected=str(context), next_step=build
         )
     if (found := model_digest(context)) != release.context_digest:
         raise RefusedError(
-            f"context of release {release.id[:8]}",
+            f"context of release {short_id(release.id)}",
             expected=release.context_digest,
             found=found,
             next_step=f"somebody changed it: make it anew with {build}",

@@ -2,6 +2,7 @@
 
 from model_release import commands
 from model_release.errors import RefusedError
+from model_release.identity import short_id
 from model_release.releases import Release, history, load
 from model_release.releases.history import CHAMPION
 from model_release.releases.ledger import Ledger, overtaken, read_ledger
@@ -82,7 +83,7 @@ def _check_first_reign(ledger: Ledger, release: Release, target: Target) -> None
     if reign:
         told = release.rollback_reason
         raise RefusedError(
-            f"release {release.id[:8]} of {release.model} {release.version}",
+            f"release {short_id(release.id)} of {release.model} {release.version}",
             expected="one that was not champion yet",
             found=f"champion until {release.champion_until or 'later'}"
             + (f", rolled back: {told}" if told else ""),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model_release import commands, releases
+from model_release.identity import short_id
 from model_release.image.context import Context, build_context
 from model_release.processes.locks import file_lock
 from model_release.releases import Release
@@ -94,7 +95,9 @@ def validated(workspace: Workspace, model: str, version: str) -> Release:
     if release:
         workspace.progress.station("validate", f"{model} {version}")
         at = release.ended("validate")
-        workspace.progress.step(f"release {release.id[:8]} passed its gates at {at}: going on")
+        workspace.progress.step(
+            f"release {short_id(release.id)} passed its gates at {at}: going on"
+        )
         return release
     release = validate_model(workspace, model, version)
     verdict(release)

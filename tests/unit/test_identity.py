@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_release.identity import PREFIX, Identity, slug
+from model_release.identity import PREFIX, Identity, short_digest, slug
 
 LABEL = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 NAMES = st.text(min_size=1) | st.from_regex(r"[a-z]{1,8}(-canary|-[0-9a-f]{8})?", fullmatch=True)
@@ -66,3 +66,8 @@ def test_an_identity_is_read_as_it_was_written(prefix: str) -> None:
     for name in written:
         with pytest.raises(KeyError, match=name):
             Identity.read({key: written[key] for key in written if key != name}, prefix)
+
+
+def test_people_are_shown_the_beginning_of_a_digest_and_of_an_id() -> None:
+    assert str(IDENTITY) == "iris α 3 (sha256:aaaaaaaaaaaa…, release bbbbbbbb)"
+    assert short_digest("c" * 64) == "c" * 12

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from model_release.identity import short_id
 from model_release.report import Table
 from model_release.targets.kubernetes.kubectl import Kubectl, KubectlError
 from model_release.targets.kubernetes.manifests import CANARY, STABLE
@@ -46,7 +47,7 @@ def _pod_table(members: Sequence[Pod]) -> Table:
     rows = [
         (
             pod.name,
-            pod.identity.release[:8] if pod.identity else "",
+            short_id(pod.identity.release) if pod.identity else "",
             "Terminating" if pod.ending else pod.phase,
             "yes" if pod.ready else "no",
             str(pod.restarts),
