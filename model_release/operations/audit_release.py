@@ -9,6 +9,7 @@ from typing import Any
 from model_release import releases
 from model_release.digest import model_digest
 from model_release.errors import ReleaseError, UsageError
+from model_release.identity import short_id
 from model_release.image import docker
 from model_release.operations.differences import Difference, Seen, Served, differences
 from model_release.releases import Release, history, moves, names
@@ -73,9 +74,9 @@ class Audit:
         seen, notes = self._look(ledger)
         found = differences(seen)
         waiting = seen.served and seen.served.promotable and not entry
-        if waiting and seen.served and self._young(seen.served.release):
+        if waiting and seen.served and self._young(seen.served.identity.release):
             found = [each for each in found if each.kind != "promotion-unfinished"]
-            notes.append(f"{name}: version {seen.served.version} waits for its promotion")
+            notes.append(f"{name}: version {seen.served.identity.version} waits for its promotion")
         return found, notes
 
     def mend(self, name: str, found: Sequence[Difference]) -> list[str]:
@@ -145,9 +146,7 @@ class Audit:
             return None
         release = self._release(running.identity.release)
         return Served(
-            running.identity.version,
-            running.identity.digest,
-            running.identity.release,
+            running.identity,
             running.replicas,
             release.state if release else "unknown",
             release is not None and _promotable(release),
@@ -202,7 +201,7 @@ class Audit:
 def _claims(ledger: Ledger) -> list[str]:
     """Releases whose tags say that they are champion now."""
     found = releases.released(ledger.registry, ledger.model)
-    return [f"{each.id[:8]} ({each.version})" for each in found if not each.champion_until]
+    return [f"{short_id(each.id)} ({each.version})" for each in found if not each.champion_until]
 
 
 def _promotable(release: Release) -> bool:

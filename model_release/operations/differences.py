@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_release import commands
+from model_release.identity import Identity, short_id
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
-
-SHORT = 8
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,13 @@ class Served:
     """What production serves of a model.
 
     Args:
-        version: of the model.
-        digest: of its files.
-        release: id of the release.
+        identity: what its servers answer to `GET /model`.
         replicas: how many serve; 0 where all died.
         state: of that release in the ledger: open, refused, released, superseded, unknown.
         promotable: whether it came as far as production and waits for its promotion.
     """
 
-    version: str
-    digest: str
-    release: str
+    identity: Identity
     replicas: int
     state: str
     promotable: bool = False
@@ -209,14 +204,14 @@ def _served(seen: Seen) -> Iterator[Difference]:
                 "no server" if served is None else "no server that answers",
                 "somebody ended or deleted it, or it died", restore,
             )  # fmt: skip
-    elif not current or served.release != current.release:
-        found = f"{_shown(served.version, served.release)}, {served.state}"
+    elif not current or served.identity.release != current.release:
+        found = f"{_shown(served.identity.version, served.identity.release)}, {served.state}"
         if served.promotable:
             promote = commands.script(
                 "promote_model",
                 model_name=seen.model,
-                model_version=served.version,
-                release=served.release,
+                model_version=served.identity.version,
+                release=served.identity.release,
                 target=seen.target,
             )
             yield Difference(
@@ -232,10 +227,10 @@ def _served(seen: Seen) -> Iterator[Difference]:
                 "somebody deployed it past the road, or edited what is deployed",
                 restore if current else f"{commands.make('stop')}, then {anew}",
             )  # fmt: skip
-    elif served.digest != seen.recorded or seen.changes:
+    elif served.identity.digest != seen.recorded or seen.changes:
         yield Difference(
             "deployment-changed", seen.model, f"{wanted} as released",
-            seen.changes or f"digest {served.digest}",
+            seen.changes or f"digest {served.identity.digest}",
             "somebody edited what is deployed, such as by kubectl edit", restore,
         )  # fmt: skip
     for pod in seen.pods:
@@ -266,4 +261,4 @@ def _behind(seen: Seen) -> Iterator[Difference]:
 
 
 def _shown(version: str, release: str) -> str:
-    return f"version {version}, release {release[:SHORT] or 'unknown'}"
+    return f"version {version}, release {short_id(release) or 'unknown'}"

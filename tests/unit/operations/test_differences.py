@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from model_release.identity import Identity
 from model_release.operations.differences import Difference, Seen, Served, differences
 from model_release.releases.history import Close, Entry
 
@@ -13,6 +14,7 @@ DONE = Entry(
     3, "id", "champion", "promotion", "1", "2", "r2", AT, "ada", close=Close("done", AT)
 )  # fmt: skip
 OPEN = replace(DONE, number=4, before="2", after="3", release="r3", close=None)
+SERVED = Identity("iris", "2", "sha256:a", "r2")
 SOUND = Seen(
     "iris",
     DONE,
@@ -21,7 +23,7 @@ SOUND = Seen(
     recorded="sha256:a",
     files="sha256:a",
     claims=["r2 (2)"],
-    served=Served("2", "sha256:a", "r2", 1, "released"),
+    served=Served(SERVED, 1, "released"),
 )
 
 
@@ -53,18 +55,18 @@ def test_a_model_that_was_never_released_and_serves_nothing() -> None:
         ({"served": None}, ["nothing-serves"], "--release r2"),
         ({"served": replace(SOUND.served, replicas=0)}, ["nothing-serves"], "--release r2"),
         (
-            {"served": Served("9", "sha256:z", "r9", 1, "unknown")},
+            {"served": Served(Identity("iris", "9", "sha256:z", "r9"), 1, "unknown")},
             ["deployment-changed"],
             "rollback_model.py",
         ),
         (
-            {"served": Served("3", "sha256:z", "r3", 1, "open", promotable=True)},
+            {"served": Served(Identity("iris", "3", "sha256:z", "r3"), 1, "open", promotable=True)},
             ["promotion-unfinished"],
             "promote_model.py",
         ),
         ({"changes": "Deployment iris (2 lines)"}, ["deployment-changed"], "--release r2"),
         (
-            {"served": replace(SOUND.served, digest="sha256:b")},
+            {"served": replace(SOUND.served, identity=replace(SERVED, digest="sha256:b"))},
             ["deployment-changed"],
             "--release r2",
         ),
@@ -95,7 +97,7 @@ def test_an_alias_set_by_hand_before_the_first_release() -> None:
 
 
 def test_what_is_deployed_before_anything_was_promoted() -> None:
-    served = Served("1", "sha256:a", "r1", 1, "open", promotable=True)
+    served = Served(Identity("iris", "1", "sha256:a", "r1"), 1, "open", promotable=True)
     told = differences(Seen("iris", aliases={}, served=served, target="kubernetes"))
     assert [each.kind for each in told] == ["promotion-unfinished"]
     assert told[0].mend == (
