@@ -7,7 +7,6 @@ through here is one that may be repeated: an alias, a tag, a parameter with the 
 
 import os
 import re
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -104,13 +103,11 @@ class Patient:
         """
         import tenacity
 
-        begun = time.monotonic()
-
         def out_of_time(state: tenacity.RetryCallState) -> bool:
             error = state.outcome.exception() if state.outcome else None
             hopeless = error is not None and not self._answered and refused(error)
             limit = min(FIRST_SECONDS, self._seconds) if hopeless else self._seconds
-            return time.monotonic() - begun + state.upcoming_sleep > limit
+            return tenacity.stop_before_delay(limit)(state)
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(transient),
