@@ -103,8 +103,13 @@ class Subject:
         """
         if self._process is None or self.problem:
             raise ModelError(self.problem)
-        self._process.send(command, header, arrays)
-        return self._process.receive(self._seconds)
+        try:
+            self._process.send(command, header, arrays)
+            return self._process.receive(self._seconds)
+        except ModelError as error:
+            if self._process.ended:
+                self.problem = str(error)
+            raise
 
     def loaded(self, seconds: float) -> Load:
         """What came of the command "load"."""

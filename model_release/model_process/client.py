@@ -35,7 +35,7 @@ class ModelProcess:
 
     A command is sent with `send` and its answer fetched with `receive`, so that the caller can do
     something else meanwhile. When it dies, hangs or answers nonsense it is ended, and every later
-    call raises the same error. The kernel ends it when the thread that started it ends.
+    call is refused. The kernel ends it when the thread that started it ends.
 
     Args:
         python: the interpreter of the model's environment.
@@ -49,7 +49,6 @@ class ModelProcess:
         self._home = Path(tempfile.mkdtemp(prefix="model-", dir=folder))
         self._incoming = bytearray()
         self._printed = b""
-        self._failed: ModelError | None = None
         self._process = subprocess.Popen(
             [str(python), "-I", "-B", sandbox.__file__, str(Path(__file__).parent)],
             cwd=self._home,
@@ -71,6 +70,11 @@ class ModelProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone, so that nothing can be asked any more."""
+        return self._process.returncode is not None
+
     def close(self) -> None:
         """End the process, its whole group, and remove its folder. Safe to call twice."""
         with suppress(ProcessLookupError):
@@ -91,7 +95,7 @@ class ModelProcess:
             ModelError: the process is gone, or takes nothing in for `SEND_SECONDS`.
             TypeError: `arrays` hold something that cannot be sent.
         """
-        self._raise_again()
+        self._refuse_if_ended()
         pieces = pack({"command": command, **header}, arrays)
         self._selector.register(self._requests, selectors.EVENT_WRITE)
         deadline = time.monotonic() + SEND_SECONDS
@@ -104,7 +108,7 @@ class ModelProcess:
         except BrokenPipeError:
             self._fail(f"{self.what} died")
         finally:
-            if not self._failed:
+            if not self.ended:
                 self._selector.unregister(self._requests)
 
     def receive(self, seconds: float) -> Frame:
@@ -113,7 +117,7 @@ class ModelProcess:
         Raises:
             ModelError: there is none in time, it is no answer, or it says that the model raised.
         """
-        self._raise_again()
+        self._refuse_if_ended()
         deadline = time.monotonic() + seconds
 
         def source(length: int) -> bytes:
@@ -165,7 +169,7 @@ class ModelProcess:
         return data
 
     def _fail(self, what: str) -> NoReturn:
-        """End the process; this error is what every later call raises."""
+        """End the process and say why."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(TICK_SECONDS)
         status = self._process.returncode
@@ -174,9 +178,8 @@ class ModelProcess:
         printed = " | ".join(line.strip() for line in lines[-PRINTED_LINES:])[-1000:]
         ending = "" if status is None else f"exit status {status}"
         found = ", ".join(filter(None, [ending, printed and f"last printed: {printed}"]))
-        self._failed = ModelError(what, found=found)
-        raise self._failed
+        raise ModelError(what, found=found)
 
-    def _raise_again(self) -> None:
-        if self._failed:
-            raise self._failed
+    def _refuse_if_ended(self) -> None:
+        if self.ended:
+            raise ModelError(f"{self.what} was ended")

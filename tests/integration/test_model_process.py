@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -271,11 +270,15 @@ def test_death_while_loading_is_told(folder: Path, tmp_path: Path) -> None:
 
 
 def test_an_interpreter_that_is_no_environment_is_told(tmp_path: Path) -> None:
+    def start(process: ModelProcess) -> None:
+        process.send("start")  # it may be gone before anything is sent
+        process.receive(30)
+
     with ModelProcess(Path("/bin/false"), "model 1", tmp_path) as process:
-        with suppress(ModelError):  # it may be gone before anything is sent
-            process.send("start")
         with pytest.raises(ModelError, match="model 1 died; found exit status 1"):
-            process.receive(30)
+            start(process)
+        with pytest.raises(ModelError, match="model 1 was ended"):
+            start(process)
 
 
 def test_it_ends_with_a_pipeline_that_is_killed(folder: Path, tmp_path: Path) -> None:
