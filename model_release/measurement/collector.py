@@ -25,12 +25,13 @@ from model_release.gates.evidence import (
     Timing,
 )
 from model_release.measurement import code_files
+from model_release.measurement.golden_cases import ask_golden
 from model_release.measurement.holdout import FetchArtifact, HoldoutData, open_holdout
 from model_release.measurement.mlmodel import read_signature
 from model_release.measurement.rows import row_differences, spread
 from model_release.measurement.scoring import score_holdout
 from model_release.measurement.subject import Candidate, Subject
-from model_release.measurement.timing import ask_golden, time_rows
+from model_release.measurement.timing import time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
 from model_release.processes import environments

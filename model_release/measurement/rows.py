@@ -1,4 +1,4 @@
-"""A few rows of the holdout: chosen, written as a scoring request, held against other answers."""
+"""A few rows of the holdout: chosen, and answers to them held against each other."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,6 @@ def spread(columns: Sequence[Array], rows: int) -> list[Array]:
     there = len(columns[0]) if columns else 0
     chosen = np.unique(np.linspace(0, max(there - 1, 0), min(rows, there)).astype(np.int64))
     return [column[chosen] for column in columns]
-
-
-def scoring_request(names: Sequence[str], columns: Sequence[Array]) -> dict[str, Any]:
-    """These rows as a request of MLflow's scoring protocol (`dataframe_split`); a gap is null."""
-    plain = [[_json_value(value) for value in _values(column)] for column in columns]
-    data = [list(row) for row in zip(*plain, strict=True)]
-    return {"dataframe_split": {"columns": list(names), "data": data}}
 
 
 def row_differences(
@@ -53,16 +46,3 @@ def _difference(alone: Any, together: Any, rtol: float, atol: float) -> float:
     if math.isfinite(apart):
         return 0.0 if apart <= atol + rtol * abs(b) else apart
     return math.inf
-
-
-def _values(column: Array) -> list[Any]:
-    if column.dtype.kind == "M":
-        return [None if text == "NaT" else text for text in np.datetime_as_string(column).tolist()]
-    values: list[Any] = column.tolist()
-    return values
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

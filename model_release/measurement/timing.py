@@ -1,10 +1,7 @@
-"""What a loaded model is asked beside the holdout: rows to time, and golden requests."""
+"""Rows that are timed: alone, and in batches."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from model_release.gates.evidence import Golden
-from model_release.measurement.rows import scoring_request
 from model_release.measurement.subject import Subject
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
@@ -50,23 +47,3 @@ def time_rows(
         raise ModelError("the model's process answered nonsense to the command to time rows")
     single_ms, batch_ms, alone, together = frame.arrays
     return single_ms, batch_ms, alone, together
-
-
-def ask_golden(subject: Subject, columns: Sequence[str], rows: Sequence[Array]) -> Golden:
-    """Ask the model's own input example, and these rows, over MLflow's scoring protocol."""
-    requests: dict[str, Any] = {}
-    try:
-        if (example := subject.candidate.example) is not None:
-            requests["input example"] = example
-        if rows:
-            requests["holdout"] = scoring_request(columns, rows)
-        frame = subject.ask("golden", {"requests": list(requests.values())})
-        answers = dict(zip(requests, frame.header["predictions"], strict=True))
-    except (ModelError, ValueError, KeyError, TypeError) as error:
-        return Golden((), problem=str(error))
-    return Golden(
-        tuple(
-            {"name": name, "request": request, "predictions": answers[name]}
-            for name, request in requests.items()
-        )
-    )
