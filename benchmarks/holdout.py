@@ -37,7 +37,8 @@ from model_release.config import load_config
 from model_release.digest import file_sha256, model_digest
 from model_release.gates import champion as champion_gate
 from model_release.gates.evidence import Load, Scores
-from model_release.measurement.collector import Candidate, Collector
+from model_release.measurement.collector import Collector
+from model_release.measurement.subject import MeasuredModel
 
 MODELS: dict[str, Callable[[], Any]] = {
     "logistic regression": LogisticRegression,
@@ -151,11 +152,11 @@ def _pass(folder: Path, model: Path, *, with_champion: bool) -> tuple[float, int
     """Seconds of the pass once the models are loaded, peak bytes of all processes, interpreter."""
     config = load_config("big", folder)
     digest = model_digest(model)
-    candidate = Candidate("big", "1", "READY", model, digest, None, "", {}, None)
+    measured = MeasuredModel("big", "1", "READY", model, digest, None, "", {}, None)
     with (
         Collector(
-            candidate,
-            candidate if with_champion else None,
+            measured,
+            measured if with_champion else None,
             config,
             home=Path(os.environ.get("RELEASE_HOME", ROOT / ".release")),
             serving_requirements=ROOT / "serving" / "requirements.in",

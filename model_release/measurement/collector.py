@@ -30,14 +30,12 @@ from model_release.measurement.holdout import FetchArtifact, HoldoutData, open_h
 from model_release.measurement.mlmodel import read_signature
 from model_release.measurement.rows import row_differences, spread
 from model_release.measurement.scoring import score_holdout
-from model_release.measurement.subject import Candidate, Subject
+from model_release.measurement.subject import MeasuredModel, Subject
 from model_release.measurement.timing import time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
 from model_release.processes import environments
 from model_release.processes.environments import Lock, LockError
-
-__all__ = ["Candidate", "Collector"]
 
 START_SECONDS = 120.0
 """How long importing mlflow may take."""
@@ -68,8 +66,8 @@ class Collector:
 
     def __init__(
         self,
-        challenger: Candidate,
-        champion: Candidate | None,
+        challenger: MeasuredModel,
+        champion: MeasuredModel | None,
         config: ModelConfig,
         *,
         home: Path,
@@ -93,7 +91,7 @@ class Collector:
         self._collectors: dict[type, Callable[[], Any]] = {
             Files: self._files,
             Environment: self._environment,
-            Serialization: lambda: code_files.scan(self._challenger.candidate.path),
+            Serialization: lambda: code_files.scan(self._challenger.model.path),
             Load: self._load,
             Signatures: self._signatures,
             Claims: lambda: Claims(challenger.run_id, dict(challenger.claims)),
@@ -153,7 +151,7 @@ class Collector:
         return self._python
 
     def _files(self) -> Files:
-        known = self._challenger.candidate
+        known = self._challenger.model
         sizes = [path.stat().st_size for path in model_files(known.path)]
         identity = (known.name, known.version, known.status, known.digest, known.recorded)
         return Files(*identity, count=len(sizes), size_bytes=sum(sizes))
@@ -163,7 +161,7 @@ class Collector:
         limits = self._config.gates.environment
         logged, started = "", time.monotonic()
         try:
-            logged = environments.python_version(self._challenger.candidate.path)
+            logged = environments.python_version(self._challenger.model.path)
             if not f"{logged}.".startswith(f"{limits.python}."):
                 return Environment(logged, limits.python)
             try:
@@ -178,7 +176,7 @@ class Collector:
 
     def _start_challenger(self, *, skinny: bool) -> Lock:
         """Lock, install, and start its process, which imports mlflow."""
-        lock = self._locked(self._challenger.candidate, skinny=skinny)
+        lock = self._locked(self._challenger.model, skinny=skinny)
         seconds = self._config.gates.environment.timeout_seconds
         python = environments.install(lock.path, lock.python, self._home, seconds)
         self._lock, self._python = lock, python
@@ -186,18 +184,18 @@ class Collector:
         self._challenger.start(python)
         return lock
 
-    def _locked(self, candidate: Candidate, *, skinny: bool = False) -> Lock:
+    def _locked(self, model: MeasuredModel, *, skinny: bool = False) -> Lock:
         limits, needed = self._config.gates.environment, self._serving_requirements
-        return environments.lock(candidate.path, needed, limits, self._home, skinny=skinny)
+        return environments.lock(model.path, needed, limits, self._home, skinny=skinny)
 
     def _start_champion(self) -> None:
         """Start the champion in the environment of its own release, where it is to be scored."""
         if self._champion is None or not self._config.metrics:
             return
-        candidate = self._champion.candidate
+        model = self._champion.model
         try:
-            path = candidate.lock or self._locked(candidate).path
-            python = environments.python_minor(candidate.path)
+            path = model.lock or self._locked(model).path
+            python = environments.python_minor(model.path)
             self._champion.start(environments.install(path, python, self._home))
         except LockError as error:
             self._champion.problem = str(error)
@@ -208,7 +206,7 @@ class Collector:
         seconds = self._config.gates.loadable.max_seconds
         for subject in self._subjects:
             subject.receive(START_SECONDS)
-            subject.send("load", {"path": str(subject.candidate.path)})
+            subject.send("load", {"path": str(subject.model.path)})
         if self._config.metrics:  # takes a second, which the models need as well
             importlib.import_module("sklearn.metrics")
         challenger, *_ = [subject.loaded(seconds) for subject in self._subjects]
@@ -219,13 +217,12 @@ class Collector:
         except LockError as error:
             return Load(problem=str(error))
         self._challenger.receive(START_SECONDS)
-        self._challenger.send("load", {"path": str(self._challenger.candidate.path)})
+        self._challenger.send("load", {"path": str(self._challenger.model.path)})
         return self._challenger.loaded(seconds)
 
     def _signatures(self) -> Signatures:
         challenger, *champion = [
-            read_signature(subject.candidate.path, subject.candidate.version)
-            for subject in self._subjects
+            read_signature(subject.model.path, subject.model.version) for subject in self._subjects
         ]
         return Signatures(challenger, champion[0] if champion else None)
 
@@ -234,7 +231,7 @@ class Collector:
         if self._holdout is None:
             return Scores(problem="there is no holdout to score it on")
         scores = score_holdout(self._holdout, self._config, self._challenger, self._champion)
-        version = self._champion.candidate.version if self._champion else None
+        version = self._champion.model.version if self._champion else None
         return replace(scores, champion_version=version)
 
     @cached_property

@@ -16,7 +16,7 @@ def ask_golden(subject: Subject, columns: Sequence[str], rows: Sequence[Array]) 
     """Ask the model's own input example, and these rows, over MLflow's scoring protocol."""
     requests: dict[str, Any] = {}
     try:
-        if (example := subject.candidate.example) is not None:
+        if (example := subject.model.example) is not None:
             requests["input example"] = example
         if rows:
             requests["holdout"] = _scoring_request(columns, rows)

@@ -14,8 +14,8 @@ from model_release.model_process.frames import Array, Frame
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A model version with its files in `path`.
+class MeasuredModel:
+    """A model version that is measured, with its files in `path`.
 
     `recorded` is the digest of its release, once there is one; `claims` are the metrics of its
     training run; `lock` is its release's lock, None where its requirements have yet to be locked.
@@ -43,19 +43,19 @@ class Candidate:
 
 
 class Subject:
-    """A candidate in its own process.
+    """A measured model in its own process.
 
     Commands are sent and received in two steps, so that two subjects work at the same time. The
     first thing that goes wrong is kept in `problem`; nothing is asked after that.
 
     Args:
-        candidate: the model version.
+        model: the model version.
         home: folder for temporary files.
         seconds: how long it may take for one command.
     """
 
-    def __init__(self, candidate: Candidate, home: Path, seconds: float) -> None:
-        self.candidate = candidate
+    def __init__(self, model: MeasuredModel, home: Path, seconds: float) -> None:
+        self.model = model
         self.problem = "there is no environment to load it in"
         self.answers: list[Array] = []
         self._home = home
@@ -65,7 +65,7 @@ class Subject:
     def start(self, python: Path) -> None:
         """Start the process, which begins to import mlflow. It loads nothing yet."""
         self.problem = ""
-        name = f"{self.candidate.name} {self.candidate.version}"
+        name = f"{self.model.name} {self.model.version}"
         self._process = ModelProcess(python, name, self._home)
         self.send("start")
 
@@ -130,7 +130,7 @@ class Subject:
         if self.problem:
             return "ModuleNotFoundError" in self.problem or "ImportError" in self.problem
         try:
-            if (example := self.candidate.example) is not None:
+            if (example := self.model.example) is not None:
                 self.ask("golden", {"requests": [example]})
         except (ModelError, ValueError) as error:
             return " raised " in str(error)

@@ -14,7 +14,8 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.gates import Gate, gates
 from model_release.gates.evidence import Claims, Golden, Scores
 from model_release.gates.outcome import GateLimits, Outcome, Status
-from model_release.measurement.collector import Candidate, Collector
+from model_release.measurement.collector import Collector
+from model_release.measurement.subject import MeasuredModel
 from model_release.registry import ModelVersion
 from model_release.releases import Release, names
 from model_release.releases.history import CHAMPION
@@ -128,14 +129,14 @@ def verdict(judged: Release) -> None:
     raise error
 
 
-def challenger_of(workspace: Workspace, found: ModelVersion) -> Candidate:
+def challenger_of(workspace: Workspace, found: ModelVersion) -> MeasuredModel:
     """A version to be judged, its files fetched."""
     workspace.progress.step(
         f"files of {found.name} {found.version} from {workspace.registry.place}"
     )
     path, digest = workspace.fetch_model(found)
     validated = releases.newest(workspace.registry, found.name, found.version, validated="passed")
-    return Candidate(
+    return MeasuredModel(
         name=found.name,
         version=found.version,
         status=found.status,
@@ -148,7 +149,7 @@ def challenger_of(workspace: Workspace, found: ModelVersion) -> Candidate:
     )
 
 
-def champion_of(workspace: Workspace, model: str) -> Candidate | None:
+def champion_of(workspace: Workspace, model: str) -> MeasuredModel | None:
     """The champion as it was released: same files, same lock. None where there is none yet."""
     number = workspace.registry.alias(model, CHAMPION)
     if number is None:
@@ -169,7 +170,7 @@ def champion_of(workspace: Workspace, model: str) -> Candidate | None:
         lock = workspace.home / "locks" / f"{released.id}.txt"
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.write_text(released.lock, encoding="utf-8")
-    return Candidate(
+    return MeasuredModel(
         name=model,
         version=number,
         status=found.status,
@@ -186,7 +187,7 @@ def _report(
     begun: Release,
     outcomes: list[Outcome],
     collector: Collector,
-    champion: Candidate | None,
+    champion: MeasuredModel | None,
     seconds: float,
     limits: Mapping[str, Any],
 ) -> ValidationReport:
@@ -223,7 +224,7 @@ def _kept(outcomes: list[Outcome], collector: Collector) -> dict[str, str]:
 
 
 def _metrics(
-    outcomes: list[Outcome], collector: Collector, champion: Candidate | None
+    outcomes: list[Outcome], collector: Collector, champion: MeasuredModel | None
 ) -> dict[str, dict[str, float]]:
     """Metric → challenger's and champion's value: measured where a gate did, else as logged."""
     reached = {outcome.gate: outcome.status in ("passed", "failed") for outcome in outcomes}

@@ -31,7 +31,8 @@ from model_release.gates.evidence import (
     Slice,
     Timing,
 )
-from model_release.measurement.collector import Candidate, Collector
+from model_release.measurement.collector import Collector
+from model_release.measurement.subject import MeasuredModel
 from tests.zoo.animals import PINNED
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -77,7 +78,7 @@ def _load_pyfunc(path):
 
 EVEN = "return (x % 2 == 0).astype('int64')"
 
-Make = Callable[..., Candidate]
+Make = Callable[..., MeasuredModel]
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def notes() -> Iterator[Path]:
 def make(tmp_path: Path, notes: Path) -> Make:
     """Makes a model that answers by the Python line `predict`; it notes every row it is asked."""
 
-    def make(predict: str = EVEN, version: str = "2", python: str = f"{HERE}.1") -> Candidate:
+    def make(predict: str = EVEN, version: str = "2", python: str = f"{HERE}.1") -> MeasuredModel:
         folder = tmp_path / f"model-{version}"
         (folder / "code").mkdir(parents=True)
         code = CODE.format(log=str(notes / f"log-{version}"), predict=predict)
@@ -106,7 +107,7 @@ def make(tmp_path: Path, notes: Path) -> Make:
         (folder / "serving_input_example.json").write_text(request)
         digest = model_digest(folder)
         claims = {"accuracy": 0.5}
-        return Candidate("even", version, "READY", folder, digest, None, "run", claims, None)
+        return MeasuredModel("even", version, "READY", folder, digest, None, "run", claims, None)
 
     return make
 
@@ -147,7 +148,7 @@ def config(tmp_path: Path) -> Callable[..., ModelConfig]:
 @pytest.fixture
 def collect(home: Path, tmp_path: Path) -> Callable[..., Collector]:
     def collect(
-        config: ModelConfig, challenger: Candidate, champion: Candidate | None = None
+        config: ModelConfig, challenger: MeasuredModel, champion: MeasuredModel | None = None
     ) -> Collector:
         server = tmp_path / "requirements.in"
         server.touch()
