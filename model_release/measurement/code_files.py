@@ -13,16 +13,20 @@ import lzma
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-import yaml
-
 from model_release.digest import model_files
 from model_release.gates.evidence import Serialization, SerializedFile
+from model_release.measurement.mlmodel import (
+    own_loader,
+    read_flavors,
+    settings_astray,
+    unpickled_files,
+)
 from model_release.measurement.pickles import find_names
 
 MAX_DEPTH = 4
@@ -38,29 +42,16 @@ DATA_SUFFIXES = {
 CODE_SUFFIXES = {".so", ".pyc", ".pyd", ".dll", ".dylib", ".exe"}
 """Compiled code: only a trusted flavor lets it through; MLflow logs `.pyc` files beside `.py`."""
 
-PICKLED = ("pickled_model", "python_model")
-LOADED = ("model_path", "data")
-"""Settings in MLmodel that name files which its loader reads, the first ones as pickles."""
-
-CODE = "code"
-"""The setting in MLmodel that names what Python may import from: a folder, or a zip by any name."""
-
-READERS = {f"mlflow.{name}" for name in ("catboost", "onnx", "prophet", "pytorch", "xgboost")}
-"""Loaders that read what LOADED names by themselves: no pickle, or a folder or archive of some."""
-
-BOOSTER = "lightgbm.basic.Booster"
-"""The one class whose files mlflow's loader for lightgbm does not unpickle."""
-
 
 def scan(model_dir: Path) -> Serialization:
     """List the model's flavors and its risky files. Nothing is imported, loaded or run."""
-    flavors = _flavors(model_dir)
-    files = list(_loaders(flavors))
+    flavors = read_flavors(model_dir)
+    files = list(own_loader(flavors))
     unpickled: set[Path] = set()
     for mlmodel in sorted(model_dir.rglob("MLmodel")):
-        inner = _flavors(mlmodel.parent)
-        files += _strayed(mlmodel.relative_to(model_dir).as_posix(), inner)
-        unpickled.update(mlmodel.parent / name for name in _unpickled(inner))
+        inner = read_flavors(mlmodel.parent)
+        files += settings_astray(mlmodel.relative_to(model_dir).as_posix(), inner)
+        unpickled.update(mlmodel.parent / name for name in unpickled_files(inner))
     for path in sorted(model_files(model_dir)):
         name = path.relative_to(model_dir).as_posix()
         with path.open("rb") as file:
@@ -68,55 +59,6 @@ def scan(model_dir: Path) -> Serialization:
             files += _scan(name, file, joblib=own, unpickled=not own)
     named = tuple(name for name in flavors if name != "python_function")
     return Serialization(named or tuple(flavors), tuple(files))
-
-
-def _flavors(folder: Path) -> dict[str, Any]:
-    """The flavors that the MLmodel in a folder names; none where it cannot be read."""
-    try:
-        metadata = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    flavors = metadata.get("flavors") if isinstance(metadata, dict) else None
-    return flavors if isinstance(flavors, dict) else {}
-
-
-def _loaders(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
-    """What MLmodel has imported, where that is no module of mlflow; or that there is no MLmodel."""
-    if not flavors:
-        yield SerializedFile("MLmodel", "unknown", problem="no readable MLmodel with flavors")
-    function = flavors.get("python_function")
-    loader = str(function.get("loader_module", "")) if isinstance(function, dict) else ""
-    if loader and not loader.startswith("mlflow."):
-        yield SerializedFile("MLmodel", "python", (loader,))
-
-
-def _settings(flavors: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Key and value of every setting among `keys`, of all flavors."""
-    for settings in flavors.values():
-        for key in keys if isinstance(settings, dict) else ():
-            if settings.get(key):
-                yield key, str(settings[key])
-
-
-def _strayed(mlmodel: str, flavors: dict[str, Any]) -> Iterator[SerializedFile]:
-    """Settings by which a load finds code, or something else than the files that are scanned."""
-    for key, value in _settings(flavors, (*PICKLED, *LOADED, CODE)):
-        path = PurePosixPath(value)
-        if path.is_absolute() or ".." in path.parts:
-            problem = f"{key} leads out of the model: {value}"
-            yield SerializedFile(mlmodel, "unknown", problem=problem)
-        elif key == CODE:
-            yield SerializedFile(mlmodel, "python", (value,))
-
-
-def _unpickled(flavors: dict[str, Any]) -> Iterator[str]:
-    """Files that mlflow itself gives to `pickle.load`, as MLmodel names them."""
-    loaders = {value for _, value in _settings(flavors, ("loader_module",))}
-    classes = {value for _, value in _settings(flavors, ("model_class",))}
-    own = READERS | {"mlflow.lightgbm"} if classes == {BOOSTER} else READERS
-    reads = bool(loaders) and loaders <= own
-    for _, value in _settings(flavors, PICKLED if reads else (*PICKLED, *LOADED)):
-        yield value
 
 
 def _scan(

@@ -1,14 +1,27 @@
-"""What a model accepts and answers, read from the signature in its MLmodel file."""
+"""What an MLmodel file says: what the model accepts and answers, and what a load would take in."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from model_release.errors import RefusedError
-from model_release.gates.evidence import Column, Signature
+from model_release.gates.evidence import Column, SerializedFile, Signature
+
+PICKLED = ("pickled_model", "python_model")
+LOADED = ("model_path", "data")
+"""Settings in MLmodel that name files which its loader reads, the first ones as pickles."""
+
+CODE = "code"
+"""The setting in MLmodel that names what Python may import from: a folder, or a zip by any name."""
+
+READERS = {f"mlflow.{name}" for name in ("catboost", "onnx", "prophet", "pytorch", "xgboost")}
+"""Loaders that read what LOADED names by themselves: no pickle, or a folder or archive of some."""
+
+BOOSTER = "lightgbm.basic.Booster"
+"""The one class whose files mlflow's loader for lightgbm does not unpickle."""
 
 
 def read_signature(model_dir: Path, version: str) -> Signature:
@@ -57,3 +70,52 @@ def _type(spec: dict[str, Any]) -> str:
     said = {"name", "required", "optional", "default"}
     rest = {key: value for key, value in spec.items() if key not in said}
     return str(spec["type"]) if set(rest) <= {"type", "shape"} else json.dumps(rest, sort_keys=True)
+
+
+def read_flavors(folder: Path) -> dict[str, Any]:
+    """The flavors that the MLmodel in a folder names; none where it cannot be read."""
+    try:
+        metadata = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    flavors = metadata.get("flavors") if isinstance(metadata, dict) else None
+    return flavors if isinstance(flavors, dict) else {}
+
+
+def own_loader(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
+    """What MLmodel has imported, where that is no module of mlflow; or that there is no MLmodel."""
+    if not flavors:
+        yield SerializedFile("MLmodel", "unknown", problem="no readable MLmodel with flavors")
+    function = flavors.get("python_function")
+    loader = str(function.get("loader_module", "")) if isinstance(function, dict) else ""
+    if loader and not loader.startswith("mlflow."):
+        yield SerializedFile("MLmodel", "python", (loader,))
+
+
+def _settings(flavors: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Key and value of every setting among `keys`, of all flavors."""
+    for settings in flavors.values():
+        for key in keys if isinstance(settings, dict) else ():
+            if settings.get(key):
+                yield key, str(settings[key])
+
+
+def settings_astray(mlmodel: str, flavors: dict[str, Any]) -> Iterator[SerializedFile]:
+    """Settings by which a load finds code, or something else than the files that are scanned."""
+    for key, value in _settings(flavors, (*PICKLED, *LOADED, CODE)):
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts:
+            problem = f"{key} leads out of the model: {value}"
+            yield SerializedFile(mlmodel, "unknown", problem=problem)
+        elif key == CODE:
+            yield SerializedFile(mlmodel, "python", (value,))
+
+
+def unpickled_files(flavors: dict[str, Any]) -> Iterator[str]:
+    """Files that mlflow itself gives to `pickle.load`, as MLmodel names them."""
+    loaders = {value for _, value in _settings(flavors, ("loader_module",))}
+    classes = {value for _, value in _settings(flavors, ("model_class",))}
+    own = READERS | {"mlflow.lightgbm"} if classes == {BOOSTER} else READERS
+    reads = bool(loaders) and loaders <= own
+    for _, value in _settings(flavors, PICKLED if reads else (*PICKLED, *LOADED)):
+        yield value
