@@ -37,9 +37,6 @@ from model_release.model_process.frames import Array
 from model_release.processes import environments
 from model_release.processes.environments import Lock, LockError
 
-START_SECONDS = 120.0
-"""How long importing mlflow may take."""
-
 ANSWER_SECONDS = 600.0
 """How long a model may take for one batch of the holdout, or for all rows that are timed."""
 
@@ -205,8 +202,7 @@ class Collector:
         self.collect(Environment)
         seconds = self._config.gates.loadable.max_seconds
         for subject in self._subjects:
-            subject.receive(START_SECONDS)
-            subject.send("load", {"path": str(subject.model.path)})
+            subject.load()
         if self._config.metrics:  # takes a second, which the models need as well
             importlib.import_module("sklearn.metrics")
         challenger, *_ = [subject.loaded(seconds) for subject in self._subjects]
@@ -216,8 +212,7 @@ class Collector:
             self._start_challenger(skinny=False)
         except LockError as error:
             return Load(problem=str(error))
-        self._challenger.receive(START_SECONDS)
-        self._challenger.send("load", {"path": str(self._challenger.model.path)})
+        self._challenger.load()
         return self._challenger.loaded(seconds)
 
     def _signatures(self) -> Signatures:

@@ -12,6 +12,9 @@ from model_release.gates.evidence import Load
 from model_release.model_process.client import ModelError, ModelProcess
 from model_release.model_process.frames import Array, Frame
 
+START_SECONDS = 120.0
+"""How long importing mlflow may take."""
+
 
 @dataclass(frozen=True)
 class MeasuredModel:
@@ -111,8 +114,13 @@ class Subject:
                 self.problem = str(error)
             raise
 
+    def load(self) -> None:
+        """Begin to load the model, once mlflow is imported."""
+        self.receive(START_SECONDS)
+        self.send("load", {"path": str(self.model.path)})
+
     def loaded(self, seconds: float) -> Load:
-        """What came of the command "load"."""
+        """What came of loading it, at most `seconds` from now."""
         frame = self.receive(seconds)
         if frame is None:
             return Load(problem=self.problem)
