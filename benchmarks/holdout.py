@@ -35,7 +35,7 @@ from sklearn.linear_model import LogisticRegression
 from model_release import ROOT
 from model_release.config import load_config
 from model_release.digest import file_sha256, model_digest
-from model_release.gates import champion as champion_gate
+from model_release.gates.champion import judge
 from model_release.gates.evidence import Load, Scores
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
@@ -167,7 +167,7 @@ def _pass(folder: Path, model: Path, *, with_champion: bool) -> tuple[float, int
         problem = collector.collect(Load).problem
         started = time.perf_counter()
         scores = collector.collect(Scores)
-        champion_gate.judge(scores, config.gates.champion)
+        judge(scores, config.gates.champion)
         seconds = time.perf_counter() - started
         if problem or scores.problem or scores.champion_problem:
             raise SystemExit(problem or scores.problem or scores.champion_problem)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model_release import ROOT, commands
 from model_release.errors import ReleaseError
-from model_release.operations.describe_gates import check, write
+from model_release.operations.describe_gates import check_generated, write_generated
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout (default: this one)")
     options = parser.parse_args(argv)
     try:
-        (check if options.check else write)(options.root)
+        (check_generated if options.check else write_generated)(options.root)
     except ReleaseError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

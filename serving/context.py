@@ -8,7 +8,7 @@ from serving.errors import WrongUsageError
 
 
 @dataclass(frozen=True)
-class Release:
+class ServedRelease:
     """What `release.json` says is served here.
 
     Attributes:
@@ -41,7 +41,7 @@ class Release:
         return json.dumps(body).encode()
 
 
-def read_release(context: Path) -> Release:
+def read_release(context: Path) -> ServedRelease:
     """Read `<context>/release.json`.
 
     Raises:
@@ -60,7 +60,7 @@ def read_release(context: Path) -> Release:
         wrong.append("batching")
     if wrong:
         raise _unusable(f"missing or of another type: {', '.join(wrong)}")
-    return Release(**{name: fields[name] for name in (*names, "batching")})
+    return ServedRelease(**{name: fields[name] for name in (*names, "batching")})
 
 
 def model_folder(context: Path) -> Path:

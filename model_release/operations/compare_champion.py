@@ -7,7 +7,7 @@ all. Nothing is written to the registry.
 from typing import Any
 
 from model_release.errors import RefusedError, UsageError
-from model_release.gates import champion as gate
+from model_release.gates.champion import Limits
 from model_release.gates.evidence import Scores
 from model_release.gates.outcome import Outcome
 from model_release.measurement.collector import Collector
@@ -66,7 +66,7 @@ def _report(
     champion: str,
     outcome: Outcome,
     scores: Scores,
-    limits: gate.Limits,
+    limits: Limits,
 ) -> Report:
     facts = dict(outcome.facts)
     metrics: dict[str, dict[str, Any]] = {}

@@ -80,13 +80,13 @@ def generated(root: Path) -> dict[Path, str]:
     }
 
 
-def write(root: Path) -> None:
+def write_generated(root: Path) -> None:
     """Write both files into the checkout at `root`."""
     for path, text in generated(root).items():
         path.write_text(text, encoding="utf-8")
 
 
-def check(root: Path) -> None:
+def check_generated(root: Path) -> None:
     """Raise UsageError for the first of both files that is not what the gates say."""
     for path, text in generated(root).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

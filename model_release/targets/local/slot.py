@@ -47,7 +47,7 @@ class ServerState:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerProcess:
     """One server process, living or dead, seen through its folder."""
 
     folder: Path
@@ -173,19 +173,19 @@ class Slot:
         """Whoever changes the slot holds this."""
         return self.folder / "deploy.lock"
 
-    def current(self) -> Server | None:
+    def current(self) -> ServerProcess | None:
         """The server that is meant to serve; it may have died."""
         try:
             name = (self.folder / "current").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        return Server(self.folder / "servers" / name)
+        return ServerProcess(self.folder / "servers" / name)
 
-    def servers(self) -> list[Server]:
+    def servers(self) -> list[ServerProcess]:
         """All servers, living and dead, oldest first."""
-        return [Server(each) for each in sorted((self.folder / "servers").glob("*"))]
+        return [ServerProcess(each) for each in sorted((self.folder / "servers").glob("*"))]
 
-    def incumbent(self) -> Server | None:
+    def incumbent(self) -> ServerProcess | None:
         """Who serves callers now: `current`, or else what a deploy that was killed left serving."""
         current = self.current()
         if current and current.alive:
@@ -196,7 +196,7 @@ class Slot:
                 return server
         return None
 
-    def commit(self, server: Server) -> None:
+    def commit(self, server: ServerProcess) -> None:
         """Make `server` the current one: from here on it is the others that are left over."""
         unfinished = self.folder / "current.tmp"
         with unfinished.open("w", encoding="utf-8") as file:
@@ -211,7 +211,7 @@ class Slot:
             server.end(seconds)
         (self.folder / "current").unlink(missing_ok=True)
 
-    def start(self, deployment: Deployment) -> Server:
+    def start(self, deployment: Deployment) -> ServerProcess:
         """Start a server of `deployment`; it loads, and waits for the public socket.
 
         Its lock is locked here and inherited, so that there is no moment at which it lives unseen.
@@ -258,7 +258,7 @@ class Slot:
                     found=str(error),
                     next_step=f"{build}, which makes the environment",
                 ) from error
-        return Server(folder)
+        return ServerProcess(folder)
 
     def prune(self) -> None:
         """Remove what dead servers left, but for the newest of them: its log may be wanted."""

@@ -19,7 +19,7 @@ from model_release.processes.locks import file_lock
 from model_release.smoke import ask_identity
 from model_release.targets import Deployment, Diff, Progress, Running, Verify
 from model_release.targets.local.port import HOST, bind
-from model_release.targets.local.slot import Server, Slot
+from model_release.targets.local.slot import ServerProcess, Slot
 
 DRAIN_SECONDS = 70.0
 """A little more than the longest request that a server answers."""
@@ -132,7 +132,7 @@ class LocalTarget:
         deployment: Deployment,
         progress: Progress,
         verify: Verify,
-    ) -> Server:
+    ) -> ServerProcess:
         incumbent = slot.incumbent()
         self._end_others(slot, keep=[incumbent])
         with self._listener(incumbent, port, environment) as listener:
@@ -157,7 +157,7 @@ class LocalTarget:
 
     @contextmanager
     def _listener(
-        self, incumbent: Server | None, port: int, environment: str
+        self, incumbent: ServerProcess | None, port: int, environment: str
     ) -> Iterator[socket.socket]:
         """The public socket: the incumbent's own, or a new one where it has none to give."""
         state = incumbent.state() if incumbent else None
@@ -172,7 +172,7 @@ class LocalTarget:
         with listener:
             yield listener
 
-    def _serves(self, server: Server, identity: Identity, port: int) -> bool:
+    def _serves(self, server: ServerProcess, identity: Identity, port: int) -> bool:
         state = server.state()
         if not server.alive or not state or state.phase != "serving":
             return False
@@ -183,7 +183,7 @@ class LocalTarget:
         except OutsideError:
             return False
 
-    def _end_others(self, slot: Slot, keep: list[Server | None]) -> None:
+    def _end_others(self, slot: Slot, keep: list[ServerProcess | None]) -> None:
         for server in slot.servers():
             if server not in keep:
                 server.end(DRAIN_SECONDS)
@@ -234,7 +234,7 @@ def _found(environment: str, slot: Slot) -> Running | None:
     return _running(environment, server) if server else None
 
 
-def _running(environment: str, server: Server) -> Running:
+def _running(environment: str, server: ServerProcess) -> Running:
     """What `server` last said about itself, and whether it serves."""
     state = server.state()
     if state is None:

@@ -43,7 +43,7 @@ from pathlib import Path
 from model_release.identity import Identity
 from model_release.targets import Deployment
 from model_release.targets.local.target import LocalTarget
-from model_release.targets.local.slot import Server, Slot
+from model_release.targets.local.slot import ServerProcess, Slot
 
 home, identity, context, python, owner, method, moment = json.loads(sys.argv[1])
 deployment = Deployment(Identity(**identity), Path(context), Path(python))
@@ -61,14 +61,14 @@ LocalTarget(Path(home), {"production": 0}).deploy(
 )
 """
 DEATHS = [
-    ("Server", "give", "before"),
+    ("ServerProcess", "give", "before"),
     ("Slot", "start", "before"),
     ("Slot", "start", "after"),
-    ("Server", "wait_until_ready", "after"),
-    ("Server", "take", "before"),
-    ("Server", "take", "after"),
+    ("ServerProcess", "wait_until_ready", "after"),
+    ("ServerProcess", "take", "before"),
+    ("ServerProcess", "take", "after"),
     ("Slot", "commit", "after"),
-    ("Server", "end", "after"),
+    ("ServerProcess", "end", "after"),
     ("Slot", "prune", "before"),
 ]
 
@@ -122,7 +122,7 @@ def test_deploys_killed_after_any_time_converge(world: World) -> None:
 def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
     first = world.deploy("1")
     with stream(first) as requests:
-        deploy_and_die(world, "2", "Server", "take", "after")
+        deploy_and_die(world, "2", "ServerProcess", "take", "after")
         assert sorted(world.alive()) == ["1", "2"]
         until(lambda: world.alive() == ["1"], seconds=30)
         deploy_and_die(world, "3", "Slot", "commit", "after")
@@ -134,7 +134,7 @@ def test_what_a_killed_deploy_leaves_ends_by_itself(world: World) -> None:
 def test_a_first_deploy_that_is_killed_leaves_a_server_that_the_next_takes_over_from(
     world: World,
 ) -> None:
-    deploy_and_die(world, "1", "Server", "take", "after")
+    deploy_and_die(world, "1", "ServerProcess", "take", "after")
     (left,) = world.target.running()
     assert (left.identity.version, left.replicas) == ("1", 1)
     with stream(left) as requests:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serving.batching import Batcher, Job, QueueFullError
-from serving.context import Release
+from serving.context import ServedRelease
 from serving.inputs import Parsed
 from serving.metrics import Metrics
 from serving.model import Timings
@@ -51,7 +51,7 @@ def job(value: Any, rows: int = 1) -> Job:
 
 def answers(model: Gated, first: Job, *others: Job, **settings: Any) -> list[Any]:
     """Submit `first`; while it is predicted submit `others`; then open the gate; all outcomes."""
-    release = Release("m", "1", "", "", batching=True)
+    release = ServedRelease("m", "1", "", "", batching=True)
     seconds = settings.pop("seconds", 10)
 
     async def run() -> list[Any]:
@@ -131,7 +131,7 @@ def test_requests_that_follow_one_another_closely_go_together(
     model.gate.set()
 
     async def run() -> None:
-        metrics = Metrics(Release("m", "1", "", "", batching=True))
+        metrics = Metrics(ServedRelease("m", "1", "", "", batching=True))
         settings = Settings(batch_rows=batch_rows)
         batcher: Any = Batcher(model, settings, metrics, threads=1)  # type: ignore[arg-type]
         waiting = []

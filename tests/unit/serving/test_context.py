@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.context import Release, model_folder, read_release
+from serving.context import ServedRelease, model_folder, read_release
 from serving.errors import WrongUsageError
 
 FIELDS = {
@@ -21,7 +21,7 @@ FIELDS = {
 def test_a_release_is_read_and_answered(tmp_path: Path) -> None:
     (tmp_path / "release.json").write_text(json.dumps(FIELDS))
     release = read_release(tmp_path)
-    assert release == Release("iris", "3", "sha256:ab", "run", batching=True)
+    assert release == ServedRelease("iris", "3", "sha256:ab", "run", batching=True)
     assert json.loads(release.answer()) == {
         "name": "iris",
         "version": "3",

@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from serving.context import Release
+from serving.context import ServedRelease
 from serving.metrics import Metrics
 from serving.settings import Settings
 from tests.integration.serving.differences import DIFFERENCES
@@ -36,7 +36,7 @@ def test_differences() -> None:
 
 
 def test_metrics() -> None:
-    text = Metrics(Release("m", "1", "d", "r", batching=True)).text().decode()
+    text = Metrics(ServedRelease("m", "1", "d", "r", batching=True)).text().decode()
     families = set(re.findall(r"^# TYPE (serving_\w+) ", text, re.MULTILINE))
     named = set(re.findall(r"`(serving_\w+)", "".join(cells[0] for cells in table("Metrics"))))
     assert named == {name for name in families if not name.endswith("_created")}

@@ -1,11 +1,11 @@
 """The exposition names outcomes, stages and the model."""
 
-from serving.context import Release
+from serving.context import ServedRelease
 from serving.metrics import Metrics
 
 
 def test_counts_are_exposed() -> None:
-    metrics = Metrics(Release("iris", "3", "sha256:ab", "run", batching=True))
+    metrics = Metrics(ServedRelease("iris", "3", "sha256:ab", "run", batching=True))
     for status in (200, 200, 413):
         metrics.answered(status)
     metrics.wait(0.003)

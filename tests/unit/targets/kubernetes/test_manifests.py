@@ -22,7 +22,7 @@ from model_release.targets.kubernetes.manifests import (
     namespace,
     overlay,
 )
-from serving.context import Release
+from serving.context import ServedRelease
 from serving.metrics import Metrics
 from serving.settings import Settings
 
@@ -278,7 +278,7 @@ def test_monitor_finds_the_service_and_its_port(monitored: dict[str, Resource]) 
 def test_alerts_are_promql_about_metrics_that_the_server_has(
     monitored: dict[str, Resource],
 ) -> None:
-    exposed = Metrics(Release("iris", "1", "sha256:0", "r", batching=False)).text().decode()
+    exposed = Metrics(ServedRelease("iris", "1", "sha256:0", "r", batching=False)).text().decode()
     (group,) = monitored["PrometheusRule/model-server"]["spec"]["groups"]
     assert len(group["rules"]) == 5
     for rule in group["rules"]:
