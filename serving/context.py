@@ -6,6 +6,9 @@ from pathlib import Path
 
 from serving.errors import WrongUsageError
 
+IDENTITY = ("model", "version", "digest", "release")
+"""The fields that say what is served; `model_release.identity` has them too."""
+
 
 @dataclass(frozen=True)
 class ServedRelease:
@@ -30,15 +33,14 @@ class ServedRelease:
         """Name and version, as messages give them."""
         return f"model {self.model} version {self.version}"
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What is served, under the names that callers and metrics are given."""
+        return {"name" if key == "model" else key: getattr(self, key) for key in IDENTITY}
+
     def answer(self) -> bytes:
         """The body of `GET /model`."""
-        body = {
-            "name": self.model,
-            "version": self.version,
-            "digest": self.digest,
-            "release": self.release,
-        }
-        return json.dumps(body).encode()
+        return json.dumps(self.identity).encode()
 
 
 def read_release(context: Path) -> ServedRelease:
@@ -52,15 +54,14 @@ def read_release(context: Path) -> ServedRelease:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _unusable(str(error)) from error
-    names = ("model", "version", "digest", "release")
     if not isinstance(fields, dict):
         raise _unusable(f"a JSON {type(fields).__name__}")
-    wrong = [name for name in names if not isinstance(fields.get(name), str)]
+    wrong = [name for name in IDENTITY if not isinstance(fields.get(name), str)]
     if not isinstance(fields.get("batching"), bool):
         wrong.append("batching")
     if wrong:
         raise _unusable(f"missing or of another type: {', '.join(wrong)}")
-    return ServedRelease(**{name: fields[name] for name in (*names, "batching")})
+    return ServedRelease(**{name: fields[name] for name in (*IDENTITY, "batching")})
 
 
 def model_folder(context: Path) -> Path:

@@ -103,7 +103,7 @@ def _tell_model(release: ServedRelease, registry: "CollectorRegistry") -> None:
     Gauge(
         "serving_model_info",
         "The model that is served; the value is 1.",
-        ["name", "version", "digest", "release"],
+        list(release.identity),
         multiprocess_mode="max",
         registry=registry,
-    ).labels(release.model, release.version, release.digest, release.release).set(1)
+    ).labels(**release.identity).set(1)

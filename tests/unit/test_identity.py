@@ -1,5 +1,6 @@
 """Who a model is, written and read; slugs: DNS labels that no two models share."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_release.identity import PREFIX, Identity, short_digest, slug
+from model_release.targets.local.server_process import __main__ as server_process
+from serving import context
 
 LABEL = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 NAMES = st.text(min_size=1) | st.from_regex(r"[a-z]{1,8}(-canary|-[0-9a-f]{8})?", fullmatch=True)
@@ -66,6 +69,13 @@ def test_an_identity_is_read_as_it_was_written(prefix: str) -> None:
     for name in written:
         with pytest.raises(KeyError, match=name):
             Identity.read({key: written[key] for key in written if key != name}, prefix)
+
+
+def test_who_serves_names_the_same_fields() -> None:
+    names = tuple(IDENTITY.fields())
+    assert names == context.IDENTITY == server_process.IDENTITY
+    told = json.loads(context.ServedRelease(**IDENTITY.fields(), batching=True).answer())
+    assert Identity.read(told | {"model": told.pop("name")}) == IDENTITY
 
 
 def test_people_are_shown_the_beginning_of_a_digest_and_of_an_id() -> None:

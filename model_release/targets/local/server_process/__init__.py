@@ -1,1 +1,1 @@
-"""What a local model server runs: started by path in the model's environment, never imported."""
+"""What a local model server runs: started by path in the model's environment."""

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from serving.app import ServingApp
     from serving.settings import Settings
 
+IDENTITY = ("model", "version", "digest", "release")
+"""The fields that say what is served, as `model_release.identity` has them."""
+
 LOG_BYTES = 5 * 2**20
 WATCH_SECONDS = 1.0
 CONTROL_SECONDS = 10.0
@@ -204,8 +207,7 @@ def main() -> int:
     detach()
     os.set_inheritable(arguments.lock, False)
     release = json.loads((arguments.context / "release.json").read_text())
-    names = ("model", "version", "digest", "release")
-    write_state(phase="loading", **{name: release[name] for name in names})
+    write_state(phase="loading", **{name: release[name] for name in IDENTITY})
     sys.path[0] = str(arguments.context)
 
     from serving.cpus import limit_threads
