@@ -59,7 +59,7 @@ audit: venv ## compare ledger, aliases, files, images and servers (MODEL= TARGET
 test: dev ## the test suite; what takes a minute or more is left to test-long
 	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not long"
 
-test-long: dev ## the rest: the whole road, killed at every step, a full disk, a week's story
+test-long: dev ## the rest: the whole road, killed at every step, a full disk, a week of releases
 	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m long
 
 lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema, zizmor, actionlint, shellcheck

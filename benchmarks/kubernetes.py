@@ -30,7 +30,7 @@ from model_release.targets import Deployment
 from model_release.targets.kubernetes.kubectl import FIELD_MANAGER
 from model_release.targets.kubernetes.manifests import PREPARATION, Workload, namespace, overlay
 from model_release.targets.kubernetes.target import KubernetesTarget
-from tests.e2e.images import Images
+from tests.e2e.probe_images import ProbeImages
 
 SETTINGS = Kubernetes(
     resources=Resources(
@@ -172,7 +172,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder, prepared() as k8s:
-        images = Images(Path(folder), os.environ["IMAGE_REGISTRY"], os.environ["BASE_IMAGE"])
+        images = ProbeImages(Path(folder), os.environ["IMAGE_REGISTRY"], os.environ["BASE_IMAGE"])
         pair = [images.release("1"), images.release("2")]
         cluster = Cluster(k8s)
         tables = {

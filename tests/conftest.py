@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.story")
+pytest.register_assert_rewrite("tests.week_of_releases")
 settings.register_profile("any machine", deadline=None)  # how fast it is, is no test's business
 settings.load_profile("any machine")
 

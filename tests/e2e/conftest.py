@@ -13,8 +13,15 @@ import pytest
 
 from model_release import ROOT
 from model_release.targets.kubernetes.manifests import PREPARATION, Workload, namespace
-from tests.e2e.images import Images
-from tests.e2e.served import APPLY, ENVIRONMENTS, SETTINGS, Served, kubectl, render
+from tests.e2e.probe_images import ProbeImages
+from tests.e2e.probe_in_staging import (
+    APPLY,
+    ENVIRONMENTS,
+    SETTINGS,
+    ProbeInStaging,
+    kubectl,
+    render,
+)
 
 HERE = Path(__file__).parent
 MLFLOW_WARNS = r"ignore:.*type hint:UserWarning:mlflow\."
@@ -41,12 +48,12 @@ def kubeconfig() -> Path:
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+def images(tmp_path_factory: pytest.TempPathFactory) -> ProbeImages:
     """Builds and pushes images of the probe model."""
     registry, base = os.environ.get("IMAGE_REGISTRY"), os.environ.get("BASE_IMAGE")
     if not registry or not base or not shutil.which("docker"):
         pytest.skip("no images: IMAGE_REGISTRY or BASE_IMAGE is unset, or docker not on PATH")
-    return Images(tmp_path_factory.mktemp("images"), registry, base)
+    return ProbeImages(tmp_path_factory.mktemp("images"), registry, base)
 
 
 @pytest.fixture(scope="module")
@@ -88,23 +95,23 @@ def deployer(
 
 
 @pytest.fixture(scope="module")
-def workload(images: Images) -> Workload:
+def workload(images: ProbeImages) -> Workload:
     """The probe model without a fault."""
     deployment = images.release("1")
     return Workload(deployment.identity, deployment.image, SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def served(
+def probe(
     k8s: Path,
     workload: Workload,
     deployer: Callable[[str], Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Served:
+) -> ProbeInStaging:
     """The model in staging; that this succeeds is the first thing that is tested."""
     manifest = render(tmp_path_factory.mktemp("overlay"), k8s, "staging", workload)
     name = namespace(k8s, "staging")
-    made = Served(name, k8s, deployer("staging"), workload, manifest)
+    made = ProbeInStaging(name, k8s, deployer("staging"), workload, manifest)
     made.run(*APPLY, text=manifest)
     made.rolled_over(made.name)
     return made

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_release.targets.kubernetes.manifests import namespace
-from tests.e2e.served import Served, kubectl, refusal
+from tests.e2e.probe_in_staging import ProbeInStaging, kubectl, refusal
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,20 @@ from tests.e2e.served import Served, kubectl, refusal
         "delete configmap {name}-release",
     ],
 )
-def test_role_suffices_for_a_deploy(served: Served, command: str) -> None:
-    told = command.format(name=served.name, namespace=served.namespace)
-    served.run(*told.split())
+def test_role_suffices_for_a_deploy(probe: ProbeInStaging, command: str) -> None:
+    told = command.format(name=probe.name, namespace=probe.namespace)
+    probe.run(*told.split())
 
 
-def test_role_suffices_for_the_diff_and_the_lease(served: Served) -> None:
+def test_role_suffices_for_the_diff_and_the_lease(probe: ProbeInStaging) -> None:
     """No difference is exit code 0 of kubectl diff, and an error is not."""
-    served.run("diff", "--server-side", "--field-manager=test", "-f", "-", text=served.manifest)
+    probe.run("diff", "--server-side", "--field-manager=test", "-f", "-", text=probe.manifest)
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "any"}}
-    served.run("create", "-f", "-", text=json.dumps(lease))
-    held = json.loads(served.run("get", "lease", "any", "--output=json"))
+    probe.run("create", "-f", "-", text=json.dumps(lease))
+    held = json.loads(probe.run("get", "lease", "any", "--output=json"))
     held["spec"]["holderIdentity"] = "me"
-    served.run("replace", "-f", "-", text=json.dumps(held))
-    kubectl("delete", "lease", "any", f"--namespace={served.namespace}")
+    probe.run("replace", "-f", "-", text=json.dumps(held))
+    kubectl("delete", "lease", "any", f"--namespace={probe.namespace}")
 
 
 FORBIDDEN = [
@@ -53,8 +53,8 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize(("verb", "resource"), FORBIDDEN)
-def test_role_allows_nothing_else(served: Served, verb: str, resource: str) -> None:
-    assert refused(served.config, verb, resource, served.namespace)
+def test_role_allows_nothing_else(probe: ProbeInStaging, verb: str, resource: str) -> None:
+    assert refused(probe.config, verb, resource, probe.namespace)
 
 
 def refused(config: Path, verb: str, resource: str, where: str) -> bool:
@@ -70,19 +70,19 @@ def refused(config: Path, verb: str, resource: str, where: str) -> bool:
     return (done.stdout.strip(), done.returncode) == ("no", 1)
 
 
-def test_role_ends_at_its_namespace(served: Served, k8s: Path) -> None:
+def test_role_ends_at_its_namespace(probe: ProbeInStaging, k8s: Path) -> None:
     elsewhere = [namespace(k8s, "production"), "default", "kube-system"]
     allowed = [("get", "deployments"), ("patch", "deployments"), ("get", "pods")]
     for verb, resource in allowed:
-        assert not refused(served.config, verb, resource, served.namespace)
+        assert not refused(probe.config, verb, resource, probe.namespace)
         for where in elsewhere:
-            assert refused(served.config, verb, resource, where)
+            assert refused(probe.config, verb, resource, where)
 
 
 def test_api_server_refuses_a_deployer_secrets_and_other_namespaces(
-    served: Served, k8s: Path
+    probe: ProbeInStaging, k8s: Path
 ) -> None:
     production = f"--namespace={namespace(k8s, 'production')}"
     for arguments in (("secrets",), ("secret", "any"), ("deployments", production)):
-        assert "Forbidden" in refusal("get", *arguments, config=served.config)
-    assert "Forbidden" in refusal("get", "pods", "--all-namespaces", config=served.config)
+        assert "Forbidden" in refusal("get", *arguments, config=probe.config)
+    assert "Forbidden" in refusal("get", "pods", "--all-namespaces", config=probe.config)

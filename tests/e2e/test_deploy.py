@@ -20,10 +20,10 @@ from model_release.report import DetailedError
 from model_release.targets import Deployment
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.target import KubernetesTarget
-from tests.e2e.images import MODEL, Images
-from tests.e2e.load import Load, kubectl
-from tests.e2e.outage import token_kubeconfig
-from tests.e2e.production import STRICT, Cluster
+from tests.e2e.api_server_proxy import token_kubeconfig
+from tests.e2e.callers import CallersPod, kubectl
+from tests.e2e.cluster import STRICT, Cluster
+from tests.e2e.probe_images import MODEL, ProbeImages
 from tests.waiting import until
 
 NAME = slug(MODEL)
@@ -37,12 +37,12 @@ def cluster(k8s: Path) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def first(images: Images) -> Deployment:
+def first(images: ProbeImages) -> Deployment:
     return images.release("1")
 
 
 @pytest.fixture(scope="module")
-def second(images: Images) -> Deployment:
+def second(images: ProbeImages) -> Deployment:
     return images.release("2")
 
 
@@ -181,17 +181,17 @@ def test_an_image_by_tag_is_refused(cluster: Cluster, first: Deployment) -> None
 
 
 @pytest.fixture(scope="module")
-def load(cluster: Cluster, first: Deployment) -> Iterator[Load]:
+def callers(cluster: Cluster, first: Deployment) -> Iterator[CallersPod]:
     """Callers of production, with connections that they keep and without, until the last test."""
     cluster.deploy(replace(first, proven=True))
-    with cluster.load(first) as callers:
+    with cluster.callers(first) as callers:
         yield callers
 
 
 def test_callers_do_not_notice_an_upgrade_through_a_canary(
-    cluster: Cluster, load: Load, second: Deployment
+    cluster: Cluster, callers: CallersPod, second: Deployment
 ) -> None:
-    with load.unnoticed(ENOUGH):
+    with callers.unnoticed(ENOUGH):
         running = cluster.deploy(second)
     assert running.identity == second.identity
     assert any(line.startswith("canary: promote: not worse over") for line in cluster.lines)
@@ -200,29 +200,29 @@ def test_callers_do_not_notice_an_upgrade_through_a_canary(
 
 
 def test_callers_do_not_notice_a_refused_canary(
-    cluster: Cluster, load: Load, images: Images
+    cluster: Cluster, callers: CallersPod, images: ProbeImages
 ) -> None:
     bad = images.release("3", "slow")
-    with load.unnoticed(ENOUGH), pytest.raises(DetailedError, match=r"canary of .*: abort"):
+    with callers.unnoticed(ENOUGH), pytest.raises(DetailedError, match=r"canary of .*: abort"):
         cluster.with_canary(**STRICT).deploy(bad, verified=False)
 
 
 def test_callers_do_not_notice_a_rollback_which_waits_for_no_canary(
-    cluster: Cluster, load: Load, first: Deployment
+    cluster: Cluster, callers: CallersPod, first: Deployment
 ) -> None:
-    with load.unnoticed(ENOUGH):
+    with callers.unnoticed(ENOUGH):
         assert cluster.deploy(replace(first, proven=True)).identity == first.identity
     assert not any("canary" in line for line in cluster.lines)
 
 
-def test_callers_do_not_notice_a_deleted_pod(cluster: Cluster, load: Load) -> None:
+def test_callers_do_not_notice_a_deleted_pod(cluster: Cluster, callers: CallersPod) -> None:
     (pod, *_) = names(cluster)
-    with load.unnoticed(ENOUGH):
+    with callers.unnoticed(ENOUGH):
         cluster.kubectl("delete", "pod", pod, "--wait=false")
         until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2, seconds=240)
 
 
-def test_callers_do_not_notice_that_a_pod_is_evicted(cluster: Cluster, load: Load) -> None:
+def test_callers_do_not_notice_that_a_pod_is_evicted(cluster: Cluster, callers: CallersPod) -> None:
     """As a node's drain asks for it, again and again until the disruption budget allows it."""
     (pod, *_) = names(cluster)
     about = {"name": pod, "namespace": cluster.namespace}
@@ -233,12 +233,12 @@ def test_callers_do_not_notice_that_a_pod_is_evicted(cluster: Cluster, load: Loa
         kubectl("create", f"--raw={path}", "-f", "-", text=eviction, check=False)
         return pod not in cluster.facts(MODEL)["pods"]
 
-    with load.unnoticed(ENOUGH):
+    with callers.unnoticed(ENOUGH):
         until(evicted, seconds=240)
         until(lambda: pod not in names(cluster) and cluster.facts(MODEL)["ready"] == 2, seconds=240)
 
 
-def test_a_node_that_evicts_a_pod_cuts_no_request(cluster: Cluster, load: Load) -> None:
+def test_a_node_that_evicts_a_pod_cuts_no_request(cluster: Cluster, callers: CallersPod) -> None:
     """As a kubelet does under pressure; here for a /tmp that is full.
 
     It probes a pod that it evicts no more and reports it ready until its containers are gone, so
@@ -246,7 +246,7 @@ def test_a_node_that_evicts_a_pod_cuts_no_request(cluster: Cluster, load: Load) 
     """
     (pod, *_) = names(cluster)
     phase = ("get", "pod", pod, "--output=jsonpath={.status.phase}")
-    with load.unnoticed(ENOUGH, refused=ENOUGH // 50):
+    with callers.unnoticed(ENOUGH, refused=ENOUGH // 50):
         fill = ("dd", "if=/dev/zero", "of=/tmp/full", "bs=1M", "count=80")
         cluster.kubectl("exec", pod, "--", *fill)
         until(lambda: cluster.kubectl(*phase) in ("Failed", "Succeeded"), seconds=240)

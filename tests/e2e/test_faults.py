@@ -15,16 +15,16 @@ from model_release.errors import OutsideError
 from model_release.identity import slug
 from model_release.report import DetailedError
 from model_release.targets import Deployment
-from tests.e2e.images import MODEL, Images
-from tests.e2e.outage import Way
-from tests.e2e.production import NOBODY, STRICT, Cluster, failure
+from tests.e2e.api_server_proxy import ApiServerProxy
+from tests.e2e.cluster import NOBODY, STRICT, Cluster, failure
+from tests.e2e.probe_images import MODEL, ProbeImages
 from tests.waiting import until
 
 NAME = slug(MODEL)
 
 
 @pytest.fixture(scope="module")
-def good(images: Images) -> Deployment:
+def good(images: ProbeImages) -> Deployment:
     """What production serves before and after each fault."""
     return images.release("1")
 
@@ -57,7 +57,7 @@ def refused(cluster: Cluster, deployment: Deployment, cause: str, *, verified: b
 
 
 @pytest.mark.usefixtures("as_before")
-def test_image_missing(cluster: Cluster, images: Images) -> None:
+def test_image_missing(cluster: Cluster, images: ProbeImages) -> None:
     deployment = images.release("2")
     gone = deployment.image.partition("@")[0] + "@" + NOBODY
     report = refused(cluster, replace(deployment, image=gone), "not found")
@@ -65,7 +65,9 @@ def test_image_missing(cluster: Cluster, images: Images) -> None:
 
 
 @pytest.mark.usefixtures("as_before")
-def test_image_in_a_registry_that_the_node_cannot_reach(cluster: Cluster, images: Images) -> None:
+def test_image_in_a_registry_that_the_node_cannot_reach(
+    cluster: Cluster, images: ProbeImages
+) -> None:
     deployment = images.release("2")
     away = "127.0.0.1:1/k8s-probe@" + deployment.image.partition("@")[2]
     report = refused(cluster, replace(deployment, image=away), "127.0.0.1:1.*connection refused")
@@ -73,56 +75,56 @@ def test_image_in_a_registry_that_the_node_cannot_reach(cluster: Cluster, images
 
 
 @pytest.mark.usefixtures("as_before")
-def test_image_that_crashes(cluster: Cluster, images: Images) -> None:
+def test_image_that_crashes(cluster: Cluster, images: ProbeImages) -> None:
     bad = images.release("2", command="python -c raise(SystemExit('no-such-thing'))")
     report = refused(cluster, bad, "crashed .* times: Error, exit code 1")
     assert "no-such-thing" in report, "its last words are in the report"
 
 
 @pytest.mark.usefixtures("as_before")
-def test_model_cannot_load(cluster: Cluster, images: Images) -> None:
+def test_model_cannot_load(cluster: Cluster, images: ProbeImages) -> None:
     report = refused(cluster, images.release("2", "load-error"), "crashed .* exit code 3")
     assert "the weights of this model are damaged" in report
 
 
 @pytest.mark.usefixtures("as_before")
-def test_readiness_never_true(cluster: Cluster, images: Images) -> None:
+def test_readiness_never_true(cluster: Cluster, images: ProbeImages) -> None:
     short = Cluster(cluster.k8s, cluster.settings.model_copy(update={"start_seconds": 5}))
     report = refused(short, images.release("2", "load-forever"), "not ready|crashed")
     assert "Startup probe failed" in report
 
 
 @pytest.mark.usefixtures("as_before")
-def test_wrong_digest_in_the_image(cluster: Cluster, images: Images) -> None:
+def test_wrong_digest_in_the_image(cluster: Cluster, images: ProbeImages) -> None:
     refused(cluster, images.release("2", told=NOBODY), f"server of pod .* found digest {NOBODY}")
 
 
 @pytest.mark.usefixtures("as_before")
-def test_canary_with_five_percent_errors(cluster: Cluster, images: Images) -> None:
+def test_canary_with_five_percent_errors(cluster: Cluster, images: ProbeImages) -> None:
     strict = cluster.with_canary(**STRICT)
     report = refused(strict, images.release("2", "errors"), "canary .*: abort; .*error rate")
     assert "| error rate | 0.00%" in report
 
 
 @pytest.mark.usefixtures("as_before")
-def test_canary_three_times_slower(cluster: Cluster, images: Images) -> None:
+def test_canary_three_times_slower(cluster: Cluster, images: ProbeImages) -> None:
     strict = cluster.with_canary(**STRICT)
     refused(strict, images.release("2", "slow"), "canary .*: abort; .*(median|p95) latency")
 
 
 @pytest.mark.usefixtures("as_before")
-def test_canary_with_one_wrong_golden_prediction(cluster: Cluster, images: Images) -> None:
+def test_canary_with_one_wrong_golden_prediction(cluster: Cluster, images: ProbeImages) -> None:
     cause = r"canary .*: abort; .*golden prediction row 1: predictions\[0\]: 12.0 in place of 11.0"
     refused(cluster, images.release("2", "wrong"), cause)
 
 
 @pytest.mark.usefixtures("as_before")
-def test_out_of_memory(cluster: Cluster, images: Images) -> None:
+def test_out_of_memory(cluster: Cluster, images: ProbeImages) -> None:
     refused(cluster, images.release("2", "memory"), "OOMKilled")
 
 
 @pytest.mark.usefixtures("as_before")
-def test_quota_exceeded(cluster: Cluster, images: Images) -> None:
+def test_quota_exceeded(cluster: Cluster, images: ProbeImages) -> None:
     cluster.kubectl("create", "quota", "small", "--hard=pods=2")
     try:
         until(
@@ -135,24 +137,24 @@ def test_quota_exceeded(cluster: Cluster, images: Images) -> None:
 
 @pytest.mark.usefixtures("as_before")
 def test_api_server_away_for_twenty_seconds(
-    cluster: Cluster, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, images: ProbeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    way = Way(tmp_path)
+    proxy = ApiServerProxy(tmp_path)
     admin = os.environ["KUBECONFIG"]
     away = threading.Event()
 
     def outage(line: str) -> None:
         if line.startswith("comparing") and not away.is_set():
             away.set()
-            way.close()
-            threading.Timer(20, way.open).start()
+            proxy.close()
+            threading.Timer(20, proxy.open).start()
 
     with monkeypatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(way.kubeconfig))
+        patch.setenv("KUBECONFIG", str(proxy.kubeconfig))
         with pytest.raises(DetailedError) as caught:
             cluster.deploy(images.release("2"), verified=False, say=outage)
     assert os.environ["KUBECONFIG"] == admin
-    way.end()
+    proxy.end()
     assert away.is_set()
     assert caught.value.exit_code == 1
     assert re.search("API server|refused|connect", str(caught.value)), failure(caught.value)
@@ -161,7 +163,7 @@ def test_api_server_away_for_twenty_seconds(
 
 @pytest.mark.usefixtures("as_before")
 def test_kubectl_killed(
-    cluster: Cluster, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, images: ProbeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = subprocess.run(["which", "kubectl"], capture_output=True, text=True, check=True).stdout
     killed = tmp_path / "killed"
@@ -182,7 +184,7 @@ def test_kubectl_killed(
 @pytest.mark.usefixtures("as_before")
 def test_namespace_forbidden(
     cluster: Cluster,
-    images: Images,
+    images: ProbeImages,
     deployer: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -195,7 +197,7 @@ def test_namespace_forbidden(
 
 
 def test_autoscaler_acts_during_the_canary(
-    cluster: Cluster, images: Images, good: Deployment
+    cluster: Cluster, images: ProbeImages, good: Deployment
 ) -> None:
     before = cluster.facts(MODEL)
 

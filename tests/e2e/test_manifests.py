@@ -13,7 +13,7 @@ import requests
 
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.manifests import Workload, namespace
-from tests.e2e.served import APPLY, ENVIRONMENTS, Served, kubectl, refusal, render
+from tests.e2e.probe_in_staging import APPLY, ENVIRONMENTS, ProbeInStaging, kubectl, refusal, render
 from tests.waiting import until
 
 SCALE_SECONDS = 180.0
@@ -67,9 +67,9 @@ print(json.dumps({
 """
 
 
-def test_server_has_no_rights_inside_its_pod(served: Served) -> None:
-    (pod,) = served.pods()
-    where = f"--namespace={served.namespace}"
+def test_server_has_no_rights_inside_its_pod(probe: ProbeInStaging) -> None:
+    (pod,) = probe.pods()
+    where = f"--namespace={probe.namespace}"
     found = kubectl("exec", pod["metadata"]["name"], where, "--", "python3", "-c", INSIDE)
     assert json.loads(found) == {
         "uid": 10001,
@@ -119,9 +119,9 @@ def _number(port: Any, pod: Any) -> int:
     return int(numbers.get(port["port"], port["port"]))
 
 
-def test_network_policies_let_in_requests_and_let_out_nothing(served: Served) -> None:
-    policies = served.get("networkpolicies")
-    (pod,) = served.pods()
+def test_network_policies_let_in_requests_and_let_out_nothing(probe: ProbeInStaging) -> None:
+    policies = probe.get("networkpolicies")
+    (pod,) = probe.pods()
     assert open_ports(policies, pod, "Ingress") == {8080}
     assert open_ports(policies, pod, "Egress") == set()
     other = {"metadata": {"labels": {"app": "any"}}, "spec": {"containers": []}}
@@ -131,20 +131,20 @@ def test_network_policies_let_in_requests_and_let_out_nothing(served: Served) ->
 
 
 @pytest.fixture
-def canary(served: Served, tmp_path: Path) -> Iterator[Any]:
+def canary(probe: ProbeInStaging, tmp_path: Path) -> Iterator[Any]:
     """A canary's pod beside the stable one, applied and deleted by the deployer."""
-    manifest = render(tmp_path, served.folder, "staging", served.workload, 1)
-    served.run(*APPLY, text=manifest)
-    served.rolled_over(f"{served.name}-canary")
-    (pod,) = served.pods("canary")
+    manifest = render(tmp_path, probe.folder, "staging", probe.workload, 1)
+    probe.run(*APPLY, text=manifest)
+    probe.rolled_over(f"{probe.name}-canary")
+    (pod,) = probe.pods("canary")
     yield pod
-    served.run("delete", "deployment", f"{served.name}-canary")
-    until(lambda: not served.pods("canary"), seconds=120)
+    probe.run("delete", "deployment", f"{probe.name}-canary")
+    until(lambda: not probe.pods("canary"), seconds=120)
 
 
-def behind_the_service(served: Served) -> set[str]:
+def behind_the_service(probe: ProbeInStaging) -> set[str]:
     """The pods to which the Service sends requests."""
-    slices = served.get("endpointslices", f"--selector=kubernetes.io/service-name={served.name}")
+    slices = probe.get("endpointslices", f"--selector=kubernetes.io/service-name={probe.name}")
     return {
         endpoint["targetRef"]["name"]
         for each in slices
@@ -154,43 +154,43 @@ def behind_the_service(served: Served) -> set[str]:
 
 
 def test_canary_answers_behind_the_service_and_is_not_counted_as_stable(
-    served: Served, canary: Any
+    probe: ProbeInStaging, canary: Any
 ) -> None:
-    (stable,) = served.pods()
+    (stable,) = probe.pods()
     wanted = {stable["metadata"]["name"], canary["metadata"]["name"]}
     # The controllers of Kubernetes count the canary some time after its rollout.
-    until(lambda: behind_the_service(served) == wanted, seconds=120)
-    policies = served.get("networkpolicies")
+    until(lambda: behind_the_service(probe) == wanted, seconds=120)
+    policies = probe.get("networkpolicies")
     assert open_ports(policies, canary, "Ingress") == {8080}
     assert open_ports(policies, canary, "Egress") == set()
-    path = f"/api/v1/namespaces/{served.namespace}/pods/{canary['metadata']['name']}:8080/proxy"
-    assert "serving_model_info{" in served.run("get", "--raw", f"{path}/metrics")
-    assert served.get("deployment", served.name)["status"]["replicas"] == 1
+    path = f"/api/v1/namespaces/{probe.namespace}/pods/{canary['metadata']['name']}:8080/proxy"
+    assert "serving_model_info{" in probe.run("get", "--raw", f"{path}/metrics")
+    assert probe.get("deployment", probe.name)["status"]["replicas"] == 1
 
 
 @pytest.fixture(scope="module")
-def scaled(served: Served) -> Served:
+def scaled(probe: ProbeInStaging) -> ProbeInStaging:
     """The model under load, until the autoscaler has added a pod."""
     body = {"dataframe_split": {"columns": ["a", "b"], "data": [[1.0, 2.0]]}}
     deadline = time.monotonic() + SCALE_SECONDS
 
     def load(url: str) -> None:
         with requests.Session() as session:
-            while len(served.pods()) < 2 and time.monotonic() < deadline:
+            while len(probe.pods()) < 2 and time.monotonic() < deadline:
                 for _ in range(100):
                     answer = session.post(f"{url}/invocations", json=body, timeout=30)
                     assert answer.json() == {"predictions": [5.0]}
 
     with (
-        Kubectl(served.namespace).proxy(served.name) as base,
+        Kubectl(probe.namespace).proxy(probe.name) as base,
         ThreadPoolExecutor() as pool,
     ):
-        list(pool.map(load, [f"{base}/services/{served.name}:http/proxy"] * 4))
-    served.rolled_over(served.name)
-    return served
+        list(pool.map(load, [f"{base}/services/{probe.name}:http/proxy"] * 4))
+    probe.rolled_over(probe.name)
+    return probe
 
 
-def test_autoscaler_adds_a_pod_and_a_deploy_leaves_it(scaled: Served) -> None:
+def test_autoscaler_adds_a_pod_and_a_deploy_leaves_it(scaled: ProbeInStaging) -> None:
     assert len(scaled.pods()) == 2
     conditions = {
         each["type"]: each["status"]
@@ -201,7 +201,7 @@ def test_autoscaler_adds_a_pod_and_a_deploy_leaves_it(scaled: Served) -> None:
     assert scaled.get("deployment", scaled.name)["spec"]["replicas"] == 2
 
 
-def test_disruption_budget_gives_up_one_pod_at_a_time(scaled: Served) -> None:
+def test_disruption_budget_gives_up_one_pod_at_a_time(scaled: ProbeInStaging) -> None:
     allowed = "--for=jsonpath={.status.disruptionsAllowed}=1"  # counted some time after the rollout
     where = f"--namespace={scaled.namespace}"
     kubectl("wait", f"pdb/{scaled.name}", where, allowed, "--timeout=120s")
@@ -210,11 +210,11 @@ def test_disruption_budget_gives_up_one_pod_at_a_time(scaled: Served) -> None:
     assert "Cannot evict pod as it would violate the pod's disruption budget" in answers[1]
 
 
-def evict(served: Served, pod: str) -> str:
+def evict(probe: ProbeInStaging, pod: str) -> str:
     """Ask for a pod's eviction as a node drain does; what the API server says against it."""
-    about = {"name": pod, "namespace": served.namespace}
+    about = {"name": pod, "namespace": probe.namespace}
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": about}
-    path = f"/api/v1/namespaces/{served.namespace}/pods/{pod}/eviction"
+    path = f"/api/v1/namespaces/{probe.namespace}/pods/{pod}/eviction"
     done = subprocess.run(
         ["kubectl", "create", "--raw", path, "-f", "-"],
         input=json.dumps(eviction),

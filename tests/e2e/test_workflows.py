@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from model_release import ROOT
-from tests.e2e.act import Act, Ended
-from tests.e2e.company import MODEL, Company
+from tests.e2e.release_workflows import MODEL, ReleaseWorkflows
+from tests.e2e.workflow_runner import WorkflowRun, WorkflowRunner
 from tests.github import approval, serve
 from tests.integration.ledger.servers import mlflow_server
 
@@ -29,7 +29,7 @@ TRAINED = (
 )
 JOBS = ["validate", "build", "deploy-staging", "deploy-production"]
 NO_IMAGE = "127.0.0.1:1/none:1"
-Options = Callable[[Company], dict[str, Any]]
+Options = Callable[[ReleaseWorkflows], dict[str, Any]]
 UNREVIEWED = "404"
 """A run of the workflow that nobody approved."""
 CONFIG = """
@@ -61,9 +61,9 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def company(
+def workflows(
     uri: str, k8s: Path, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Company]:
+) -> Iterator[ReleaseWorkflows]:
     registry, base = os.environ.get("IMAGE_REGISTRY"), os.environ.get("BASE_IMAGE")
     if not registry or not base or not shutil.which("act"):
         pytest.skip("no workflows: IMAGE_REGISTRY or BASE_IMAGE is unset, or act not on PATH")
@@ -86,8 +86,8 @@ def company(
         github.reviewed("ada", approval("octocat"))
         github.reviewed("ada", run=UNREVIEWED)
         models = {f"{MODEL}.yaml": config + CONFIG}
-        act = Act(folder, k8s, models, settings, secrets, github.api)
-        yield Company(act, github, uri, k8s, f"{keys['others']}.pub")
+        runner = WorkflowRunner(folder, k8s, models, settings, secrets, github.api)
+        yield ReleaseWorkflows(runner, github, uri, k8s, f"{keys['others']}.pub")
 
 
 def _key(folder: Path, name: str) -> Path:
@@ -107,46 +107,50 @@ def _key(folder: Path, name: str) -> Path:
     ],
 )
 def test_hostile_inputs_are_refused_by_name(
-    company: Company, inputs: dict[str, str], refused: str
+    workflows: ReleaseWorkflows, inputs: dict[str, str], refused: str
 ) -> None:
-    done = company.act.dispatch("model-deploy", install="$(id)" in inputs["model_name"], **inputs)
+    done = workflows.runner.dispatch(
+        "model-deploy", install="$(id)" in inputs["model_name"], **inputs
+    )
     assert done.refused_at() == "validate"
     assert list(done.jobs) == ["validate"]
     assert refused in done.log
     assert "uid=0" not in done.log
-    assert not list(company.act.folder.rglob("pwned"))
-    assert company.github.asked == [], "nothing was asked of anybody"
+    assert not list(workflows.runner.folder.rglob("pwned"))
+    assert workflows.github.asked == [], "nothing was asked of anybody"
 
 
-def test_an_unprotected_production_is_refused_before_anything_else(company: Company) -> None:
-    company.github.protect(protection_rules=[])
+def test_an_unprotected_production_is_refused_before_anything_else(
+    workflows: ReleaseWorkflows,
+) -> None:
+    workflows.github.protect(protection_rules=[])
     try:
-        done = company.release("1")
+        done = workflows.release("1")
     finally:
-        company.github.protect()
+        workflows.github.protect()
     assert done.refused_at() == "validate"
     assert "required reviewers: none" in done.log
-    assert company.aliases() == {}
+    assert workflows.aliases() == {}
 
 
 @pytest.fixture(scope="module")
-def first(company: Company) -> Ended:
+def first(workflows: ReleaseWorkflows) -> WorkflowRun:
     """Version 1 released, so that there is a production that can be as it was."""
-    return company.release("1")
+    return workflows.release("1")
 
 
 @pytest.fixture(scope="module")
-def three(company: Company, first: Ended) -> list[Ended]:
+def three(workflows: ReleaseWorkflows, first: WorkflowRun) -> list[WorkflowRun]:
     """Three dispatches at once: a version that is refused, a good one, the refused one again."""
     with ThreadPoolExecutor(3) as pool:
-        return list(pool.map(company.release, ["3", "2", "3"]))
+        return list(pool.map(workflows.release, ["3", "2", "3"]))
 
 
-def test_good_release_to_champion(company: Company, first: Ended) -> None:
+def test_good_release_to_champion(workflows: ReleaseWorkflows, first: WorkflowRun) -> None:
     assert first.succeeded, first.log
     assert list(first.jobs) == JOBS
-    assert company.aliases() == {"champion": "1", "staging": "1"}
-    assert company.serves("production") == company.serves("staging") == "1"
+    assert workflows.aliases() == {"champion": "1", "staging": "1"}
+    assert workflows.serves("production") == workflows.serves("staging") == "1"
     assert "| by | octocat |" in first.log, "who approved stands in the job summary"
     assert "flowchart LR" in first.log, "the page stands in the job summary"
 
@@ -161,7 +165,7 @@ def test_good_release_to_champion(company: Company, first: Ended) -> None:
         ),
         (
             *("deploy-staging", "2"),
-            lambda company: {"variables": {"COSIGN_PUBLIC_KEY": company.foreign_key}},
+            lambda workflows: {"variables": {"COSIGN_PUBLIC_KEY": workflows.foreign_key}},
             "; expected a signature for release",
         ),
         ("deploy-production", "2", lambda _: {"run": UNREVIEWED}, "; found nobody approved"),
@@ -169,63 +173,68 @@ def test_good_release_to_champion(company: Company, first: Ended) -> None:
     ids=JOBS,
 )
 def test_refused_at_each_station_and_production_is_as_it_was(
-    company: Company, first: Ended, job: str, version: str, options: Options, said: str
+    workflows: ReleaseWorkflows,
+    first: WorkflowRun,
+    job: str,
+    version: str,
+    options: Options,
+    said: str,
 ) -> None:
-    before = company.deployed("production")
-    done = company.release(version, **options(company))
+    before = workflows.deployed("production")
+    done = workflows.release(version, **options(workflows))
     assert (done.refused_at(), list(done.jobs)) == (job, JOBS[: JOBS.index(job) + 1]), done.log
     assert said in done.log
-    assert company.aliases()["champion"] == company.serves("production") == "1"
-    assert company.deployed("production") == before
+    assert workflows.aliases()["champion"] == workflows.serves("production") == "1"
+    assert workflows.deployed("production") == before
 
 
 def test_three_dispatches_at_once_run_one_after_another(
-    company: Company, three: list[Ended]
+    workflows: ReleaseWorkflows, three: list[WorkflowRun]
 ) -> None:
     """None is dropped: two that are refused, and one that becomes champion."""
     worse, better, again = three
     assert (worse.refused_at(), again.refused_at()) == ("validate", "validate")
     assert better.succeeded, better.log
-    assert company.aliases() == {"champion": "2", "previous-champion": "1", "staging": "2"}
-    assert company.serves("production") == "2"
-    runs = company.releases()[-3:]
+    assert workflows.aliases() == {"champion": "2", "previous-champion": "1", "staging": "2"}
+    assert workflows.serves("production") == "2"
+    runs = workflows.releases()[-3:]
     assert sorted(run["status"] for run in runs) == ["FAILED", "FAILED", "FINISHED"]
     assert all(earlier["end_time"] <= later["start_time"] for earlier, later in pairwise(runs))
 
 
-def test_a_rollback_needs_a_reason(company: Company, three: list[Ended]) -> None:
-    before = company.deployed("production"), company.aliases()
-    done = company.roll_back(" ")
+def test_a_rollback_needs_a_reason(workflows: ReleaseWorkflows, three: list[WorkflowRun]) -> None:
+    before = workflows.deployed("production"), workflows.aliases()
+    done = workflows.roll_back(" ")
     assert done.refused_at() == "rollback"
     assert "error: reason; expected words" in done.log
-    assert (company.deployed("production"), company.aliases()) == before
+    assert (workflows.deployed("production"), workflows.aliases()) == before
 
 
 def test_a_rollback_puts_deployment_and_alias_back_together(
-    company: Company, three: list[Ended]
+    workflows: ReleaseWorkflows, three: list[WorkflowRun]
 ) -> None:
-    done = company.roll_back("answers wrong")
+    done = workflows.roll_back("answers wrong")
     assert done.succeeded, done.log
-    assert company.aliases() == {"champion": "1", "previous-champion": "2", "staging": "2"}
-    assert company.serves("production") == "1"
+    assert workflows.aliases() == {"champion": "1", "previous-champion": "2", "staging": "2"}
+    assert workflows.serves("production") == "1"
     assert "| reason | answers wrong |" in done.log
 
 
 def test_the_audit_finds_an_alias_moved_by_hand_and_keeps_one_issue(
-    company: Company, first: Ended
+    workflows: ReleaseWorkflows, first: WorkflowRun
 ) -> None:
-    champion = company.aliases()["champion"]
+    champion = workflows.aliases()["champion"]
     for version in sorted({"1", "2", "3"} - {champion}):
-        company.set_alias("champion", version)
-        found = company.act.dispatch("release-audit", event="schedule")
+        workflows.set_alias("champion", version)
+        found = workflows.runner.dispatch("release-audit", event="schedule")
         assert found.refused_at() == "audit", found.log
-        (issue,) = company.github.issues
+        (issue,) = workflows.github.issues
         row = f"| alias-moved | champion at version {champion} | at version {version} |"
         assert (issue["state"], issue["body"].count(row)) == ("open", 1), issue
-    company.set_alias("champion", champion)
-    mended = company.act.dispatch("release-audit")
+    workflows.set_alias("champion", champion)
+    mended = workflows.runner.dispatch("release-audit")
     assert mended.succeeded, mended.log
-    (issue,) = company.github.issues
+    (issue,) = workflows.github.issues
     assert issue["state"] == "closed"
     assert issue["comments"] == [
         "1 difference now; the table above is up to date.",

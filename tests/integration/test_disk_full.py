@@ -12,8 +12,8 @@ from model_release import ROOT
 from model_release.releases import started
 from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
-from tests.zoo import animals
-from tests.zoo.ground import write_limits
+from tests.bad_models import models
+from tests.bad_models.limits import write_limits
 
 NAMESPACE = ("unshare", "--map-root-user", "--mount")
 MOUNT = "mount -t tmpfs -o size={size} tmpfs {folder}"
@@ -67,7 +67,7 @@ def test_disk_full_is_one_line_and_nothing_half_written_stays(
         pytest.skip(f"no small file system can be mounted: {why}")
     name = f"full-{size}"
     write_limits(workspace.models_dir, name, {"latency": {"max_size_mib": 10}})
-    version = animals.LARGE(workspace, name)
+    version = models.LARGE(workspace, name)
 
     code, said, files = validate_on(size, workspace, name, folder)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.machine import MODEL, ROOT, Machine, make_machine
+from tests.integration.script_runner import MODEL, ROOT, ScriptRunner, make_script_runner
 
 EARLIER = ROOT / "tests/data/releases-of-0.1"
 RELEASES = {"1": "08c217c6e6ec425fabe947e14186ef37", "2": "edb168610bbe41c8b361e5af9748ecd5"}
@@ -26,9 +26,9 @@ REASON = "wrong answers since Monday"
 
 
 @pytest.fixture
-def machine(tmp_path: Path, shared: Path) -> Iterator[Machine]:
-    """A machine that is switched on again, with the state folder of 0.1."""
-    made = make_machine(tmp_path, shared)
+def runner(tmp_path: Path, shared: Path) -> Iterator[ScriptRunner]:
+    """As a machine that is switched on again, with the state folder of 0.1."""
+    made = make_script_runner(tmp_path, shared)
     made.environment["RELEASE_ACTOR"] = "joan"
     for name in ("artifacts", "contexts", "local"):
         shutil.copytree(EARLIER / name, made.home / name)
@@ -39,9 +39,9 @@ def machine(tmp_path: Path, shared: Path) -> Iterator[Machine]:
     made.run("scripts/release_status.py", "--stop")
 
 
-def report(machine: Machine, script: str, *arguments: str, code: int = 0) -> dict[str, Any]:
+def report(runner: ScriptRunner, script: str, *arguments: str, code: int = 0) -> dict[str, Any]:
     """What a script tells as JSON."""
-    out, _ = machine.run(f"scripts/{script}", "--format", "json", *arguments, code=code)
+    out, _ = runner.run(f"scripts/{script}", "--format", "json", *arguments, code=code)
     told: dict[str, Any] = json.loads(out)
     return told
 
@@ -87,17 +87,17 @@ def move(number: int, how: str, version: str, since: str, until: str) -> dict[st
     }
 
 
-def describe(machine: Machine, version: str, since: str) -> str:
+def describe(runner: ScriptRunner, version: str, since: str) -> str:
     """Let the page of a version's release be made, and return it."""
-    sheet = machine.home / f"{version}.html"
+    sheet = runner.home / f"{version}.html"
     named = ("--model-version", version, "--html", str(sheet))
-    told = report(machine, "describe_release.py", *named)
+    told = report(runner, "describe_release.py", *named)
     assert told == {
         "outcome": "passed",
         "release": RELEASES[version],
         "lead": f"{MODEL} {version} is champion since {since}.",
     }
-    kept = evidence(machine.home, version) / "page"
+    kept = evidence(runner.home, version) / "page"
     assert sheet.read_text(encoding="utf-8") == (kept / "release.html").read_text(encoding="utf-8")
     return (kept / "release.md").read_text(encoding="utf-8")
 
@@ -107,9 +107,9 @@ def page(version: str) -> str:
     return (EARLIER / "pages" / f"{version}.md").read_text(encoding="utf-8")
 
 
-def check_before(machine: Machine) -> None:
+def check_before(runner: ScriptRunner) -> None:
     """All that 0.1 left is understood: version 2 is champion, and nothing serves it."""
-    assert report(machine, "release_history.py") == {
+    assert report(runner, "release_history.py") == {
         "outcome": "version 2",
         "model": MODEL,
         "alias": "champion",
@@ -119,7 +119,7 @@ def check_before(machine: Machine) -> None:
         ],
     }
     down = {**identity("2"), "champion": "2", "replicas": 0}
-    assert report(machine, "release_status.py") == {
+    assert report(runner, "release_status.py") == {
         "outcome": "something is down",
         "deployments": [
             {
@@ -136,8 +136,8 @@ def check_before(machine: Machine) -> None:
             },
         ],
     }
-    assert describe(machine, "2", SECOND) == page("2")
-    assert report(machine, "audit_release.py", code=1) == {
+    assert describe(runner, "2", SECOND) == page("2")
+    assert report(runner, "audit_release.py", code=1) == {
         "outcome": "refused",
         "models": [MODEL],
         "differences": [
@@ -157,9 +157,9 @@ def check_before(machine: Machine) -> None:
     }
 
 
-def roll_back(machine: Machine) -> str:
+def roll_back(runner: ScriptRunner) -> str:
     """Go back to the champion before; return since when it is champion again."""
-    told = report(machine, "rollback_model.py", "--reason", REASON)
+    told = report(runner, "rollback_model.py", "--reason", REASON)
     since = str(told["since"])
     assert told == {
         "outcome": "passed",
@@ -168,7 +168,7 @@ def roll_back(machine: Machine) -> str:
         "before": "2",
         "digest": identity("1")["digest"],
         "release": RELEASES["1"],
-        "production": machine.production,
+        "production": runner.production,
         "since": since,
         "by": "joan",
         "reason": REASON,
@@ -176,57 +176,55 @@ def roll_back(machine: Machine) -> str:
     return since
 
 
-def check_production(machine: Machine) -> None:
+def check_production(runner: ScriptRunner) -> None:
     """Version 1 serves at production's address, and answers as it did when it was validated."""
-    served = requests.get(f"{machine.production}/model", timeout=30).json()
+    served = requests.get(f"{runner.production}/model", timeout=30).json()
     assert {"model": served.pop("name"), **served} == identity("1")
     golden = json.loads((evidence(EARLIER, "1") / "validate/golden.json").read_text("utf-8"))
     assert len(golden) == 2
     for case in golden:
-        answer = requests.post(
-            f"{machine.production}/invocations", json=case["request"], timeout=30
-        )
+        answer = requests.post(f"{runner.production}/invocations", json=case["request"], timeout=30)
         assert answer.json() == {"predictions": case["predictions"]}
 
 
-def check_after(machine: Machine, since: str) -> None:
+def check_after(runner: ScriptRunner, since: str) -> None:
     """All agrees, and the history says what happened; what was built then is as it was."""
-    assert report(machine, "audit_release.py") == {
+    assert report(runner, "audit_release.py") == {
         "outcome": "passed",
         "models": [MODEL],
         "differences": [],
         "fixed": [],
         "notes": [],
     }
-    assert describe(machine, "1", since) == page("1").replace(FIRST, since)
-    assert report(machine, "release_history.py")["entries"] == [
+    assert describe(runner, "1", since) == page("1").replace(FIRST, since)
+    assert report(runner, "release_history.py")["entries"] == [
         move(1, "promotion", "1", FIRST, SECOND),
         move(2, "promotion", "2", SECOND, since),
         move(3, "rollback", "1", since, ""),
     ]
-    assert aliases(machine.home) == {"champion": "1", "previous-champion": "2", "staging": "2"}
-    assert content(machine.home / "contexts") == content(EARLIER / "contexts")
+    assert aliases(runner.home) == {"champion": "1", "previous-champion": "2", "staging": "2"}
+    assert content(runner.home / "contexts") == content(EARLIER / "contexts")
 
 
-def check_stopped(machine: Machine) -> None:
+def check_stopped(runner: ScriptRunner) -> None:
     """Nothing that was started outlives a stop."""
-    stopped = report(machine, "release_status.py", "--stop")["stopped"]
+    stopped = report(runner, "release_status.py", "--stop")["stopped"]
     assert [(each["environment"], each["version"], each["replicas"]) for each in stopped] == [
         ("production", "1", 1),
         ("staging", "2", 0),
     ]
     left = subprocess.run(
-        ["pgrep", "--full", str(machine.home)], capture_output=True, text=True, check=False
+        ["pgrep", "--full", str(runner.home)], capture_output=True, text=True, check=False
     )
     assert (left.returncode, left.stdout) == (1, "")
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{machine.production}/ping", timeout=30)
+        requests.get(f"{runner.production}/ping", timeout=30)
 
 
 @pytest.mark.long
-def test_a_release_of_0_1_is_told_audited_described_and_gone_back_to(machine: Machine) -> None:
-    check_before(machine)
-    since = roll_back(machine)
-    check_production(machine)
-    check_after(machine, since)
-    check_stopped(machine)
+def test_a_release_of_0_1_is_told_audited_described_and_gone_back_to(runner: ScriptRunner) -> None:
+    check_before(runner)
+    since = roll_back(runner)
+    check_production(runner)
+    check_after(runner, since)
+    check_stopped(runner)

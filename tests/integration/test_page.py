@@ -8,7 +8,7 @@ import pytest
 
 from model_release.page.content import page
 from model_release.page.html import html
-from tests.unit.page.evidence import facts
+from tests.unit.page.example_releases import facts
 from tests.unit.page.test_renderings import hostile
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -1,4 +1,4 @@
-"""The whole road as its users run it: scripts in processes of their own, one story."""
+"""The whole road as its users run it: scripts in processes of their own."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.machine import Machine, make_machine
+from tests.integration.script_runner import ScriptRunner, make_script_runner
 
 BETTER = ("--n-estimators", "200", "--max-depth", "8")
 WORSE = ("--n-estimators", "1", "--max-depth", "1")
 
 
 @pytest.fixture
-def machine(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    made = make_machine(tmp_path, tmp_path_factory.getbasetemp().parent / "shared")
+def runner(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptRunner]:
+    made = make_script_runner(tmp_path, tmp_path_factory.getbasetemp().parent / "shared")
     yield made
     made.run("scripts/release_status.py", "--stop")
 
@@ -73,44 +73,44 @@ def body_of_example(home: Path) -> str:
 
 
 @pytest.mark.long
-def test_first_better_and_worse_version(machine: Machine) -> None:
-    code, out, shown = machine.on_terminal("n", "scripts/run_release.py")
+def test_first_better_and_worse_version(runner: ScriptRunner) -> None:
+    code, out, shown = runner.on_terminal("n", "scripts/run_release.py")
     assert code == 1
     assert "▶ train" in shown, "an empty registry gets the example trained"
     assert "refused: iris-classifier 1: rejected by" in shown
-    assert machine.champion() is None
+    assert runner.champion() is None
 
-    code, out, shown = machine.on_terminal("y", "scripts/run_release.py")
+    code, out, shown = runner.on_terminal("y", "scripts/run_release.py")
     assert code == 0, shown
     assert "(asked on the terminal)" in out
-    assert machine.champion() == "1"
+    assert runner.champion() == "1"
 
     pasted = next(line for line in out.splitlines() if line.strip().startswith("curl "))
     answer = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True)
     assert len(json.loads(answer.stdout)["predictions"]) == 3
 
-    machine.train(*BETTER)
-    with Stream(machine.production, body_of_example(machine.home)) as stream:
-        report = machine.release()
+    runner.train(*BETTER)
+    with Stream(runner.production, body_of_example(runner.home)) as stream:
+        report = runner.release()
         while not stream.failures and "2" not in stream.versions:
             time.sleep(0.05)
     assert stream.failures == []
     assert stream.versions == {"1", "2"}
     assert stream.count > 200
-    assert report["version"] == machine.champion() == "2"
+    assert report["version"] == runner.champion() == "2"
 
-    before = requests.get(f"{machine.production}/model", timeout=5).json()
-    machine.train(*WORSE)
-    _, err = machine.run("scripts/run_release.py", code=1)
+    before = requests.get(f"{runner.production}/model", timeout=5).json()
+    runner.train(*WORSE)
+    _, err = runner.run("scripts/run_release.py", code=1)
     assert re.search(r"^refused: iris-classifier 3: gate claimed_metrics failed", err, re.MULTILINE)
-    assert requests.get(f"{machine.production}/model", timeout=5).json() == before
-    assert machine.champion() == "2"
+    assert requests.get(f"{runner.production}/model", timeout=5).json() == before
+    assert runner.champion() == "2"
 
-    assert list((machine.home / "tmp").iterdir()) == []
+    assert list((runner.home / "tmp").iterdir()) == []
 
-    again = machine.release("--model-version", "2")
+    again = runner.release("--model-version", "2")
     assert again["release"] == report["release"]
-    assert requests.get(f"{machine.production}/model", timeout=5).json() == before
+    assert requests.get(f"{runner.production}/model", timeout=5).json() == before
 
 
 KILL_AT = (
@@ -133,23 +133,23 @@ KILL_AT = (
 
 
 @pytest.mark.long
-def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(machine: Machine) -> None:
-    machine.release()
-    machine.train(*BETTER)
+def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(runner: ScriptRunner) -> None:
+    runner.release()
+    runner.train(*BETTER)
     killed = []
-    with Stream(machine.production, body_of_example(machine.home)) as stream:
+    with Stream(runner.production, body_of_example(runner.home)) as stream:
         for text in KILL_AT:
-            if machine.kill_at(text, "scripts/run_release.py", "--model-version", "2"):
+            if runner.kill_at(text, "scripts/run_release.py", "--model-version", "2"):
                 killed.append(text)
-        report = machine.release("--model-version", "2")
+        report = runner.release("--model-version", "2")
         time.sleep(0.3)
     assert stream.failures == []
     assert len(killed) >= 12, f"killed only at {killed}"
-    assert report["version"] == machine.champion() == "2"
-    serving = requests.get(f"{machine.production}/model", timeout=5).json()
+    assert report["version"] == runner.champion() == "2"
+    serving = requests.get(f"{runner.production}/model", timeout=5).json()
     assert (serving["version"], serving["digest"]) == ("2", report["digest"])
     servers = subprocess.run(
-        ["pgrep", "-f", f"server_process.*{machine.home}"],
+        ["pgrep", "-f", f"server_process.*{runner.home}"],
         capture_output=True,
         text=True,
         check=False,

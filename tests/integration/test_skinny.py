@@ -11,8 +11,8 @@ from model_release.gates.environment import Limits
 from model_release.processes.environments import lock
 from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
-from tests.zoo.animals import animal
-from tests.zoo.ground import write_limits
+from tests.bad_models.limits import write_limits
+from tests.bad_models.models import from_code
 
 SERVER = ROOT / "serving" / "requirements.in"
 PINNED = tuple(
@@ -55,7 +55,7 @@ def test_a_model_gets_all_of_mlflow_where_it_needs_it(
     name = re.sub(r"\W+", "-", request.node.name.lower())[:40].strip("-")
     name = f"{name}-{len(load)}-{len(predict)}"
     write_limits(workspace.models_dir, name)
-    animal(load=load, predict=predict, requirements=PINNED)(workspace, name)
+    from_code(load=load, predict=predict, requirements=PINNED)(workspace, name)
     release = validate_model(workspace, name, None)
     assert release.passed("validate")
     locked = release.text("validate/requirements.lock")

@@ -14,9 +14,9 @@ from model_release import ROOT
 from model_release.registry import Registry
 from model_release.releases import started
 from model_release.workspace import Workspace
+from tests.bad_models import models
+from tests.bad_models.limits import write_limits
 from tests.ports import free_port
-from tests.zoo import animals
-from tests.zoo.ground import write_limits
 
 Script = Callable[..., int]
 STATIONS = (
@@ -82,7 +82,7 @@ def test_alone_and_in_order_they_are_the_road(
 ) -> None:
     for name in ("one-by-one", "all-at-once"):
         write_limits(workspace.models_dir, name)
-        animals.GOOD(workspace, name)
+        models.GOOD(workspace, name)
     alone = ("--model-name", "one-by-one", "--quiet")
     capsys.readouterr()
     for at, (station, name, more) in enumerate(STATIONS):
@@ -116,7 +116,7 @@ def test_a_protected_production_waits_for_a_name(
 ) -> None:
     path = write_limits(workspace.models_dir, "guarded")
     path.write_text(path.read_text() + "production: {protected: true}\n")
-    animals.GOOD(workspace, "guarded")
+    models.GOOD(workspace, "guarded")
     road = ("run_release.py", "--model-name", "guarded", "--format", "json", "--quiet")
 
     assert script(*road) == 1
@@ -143,7 +143,7 @@ def test_a_taken_port_stops_the_road_before_anything_else_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_limits(workspace.models_dir, "crowded")
-    animals.GOOD(workspace, "crowded")
+    models.GOOD(workspace, "crowded")
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()

@@ -23,8 +23,8 @@ from model_release.releases import load, newest, started
 from model_release.stations.run_release import validation_report
 from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
-from tests.zoo import animals
-from tests.zoo.ground import write_limits
+from tests.bad_models import models
+from tests.bad_models.limits import write_limits
 
 SCRIPT = ROOT / "scripts" / "validate_model.py"
 Main = Callable[[list[str]], int]
@@ -62,16 +62,16 @@ def test_script_reports_a_pass_and_the_model_is_not_told_its_secrets(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     write_limits(workspace.models_dir, "by-script")
-    animals.LOOKS_FOR_SECRETS(workspace, "by-script")
+    models.LOOKS_FOR_SECRETS(workspace, "by-script")
     report, summary = tmp_path / "reports" / "report.json", tmp_path / "summary.md"
     summary.write_text("before\n")
 
     process = start(
         options(workspace, "by-script", "--format", "json", "-o", str(report)),
         GITHUB_STEP_SUMMARY=str(summary),
-        AWS_SECRET_ACCESS_KEY="zoo-secret",
-        MLFLOW_TRACKING_PASSWORD="zoo-secret",
-        GITHUB_TOKEN="zoo-secret",
+        AWS_SECRET_ACCESS_KEY="not-for-models",
+        MLFLOW_TRACKING_PASSWORD="not-for-models",
+        GITHUB_TOKEN="not-for-models",
     )
     out, err = process.communicate(timeout=300)
 
@@ -90,7 +90,7 @@ def test_script_reports_a_pass_and_the_model_is_not_told_its_secrets(
 
 def test_release_and_version_say_what_was_judged(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "judged")
-    version = animals.GOOD(workspace, "judged")
+    version = models.GOOD(workspace, "judged")
 
     release = validate_model(workspace, "judged", None)
 
@@ -125,7 +125,7 @@ def test_script_reports_a_refusal(
 ) -> None:
     name = f"refused-{style}"
     write_limits(workspace.models_dir, name)
-    animals.UNLOCKABLE(workspace, name)
+    models.UNLOCKABLE(workspace, name)
 
     assert main(options(workspace, name, "--quiet", "--format", style)) == 1
 
@@ -173,8 +173,8 @@ def test_wrong_usage_is_one_line_and_leaves_no_release(
         write_limits(workspace.models_dir, name)
     write_limits(workspace.models_dir, "typo", {"latency": {"single_p50_msec": 5}})
     if not workspace.registry.has_versions("known"):
-        animals.GOOD(workspace, "known")
-        animals.GOOD(workspace, "typo")
+        models.GOOD(workspace, "known")
+        models.GOOD(workspace, "typo")
         empty = workspace.home / "artifacts" / "empty"
         empty.mkdir(parents=True)
         MlflowClient().create_registered_model("no-files")
@@ -199,7 +199,7 @@ def test_holdout_that_changed_is_wrong_usage_named_by_its_gate(
     write_limits(workspace.models_dir, "changed-holdout")
     with (workspace.models_dir / "holdout.parquet").open("ab") as file:
         file.write(b"more")
-    animals.GOOD(workspace, "changed-holdout")
+    models.GOOD(workspace, "changed-holdout")
 
     assert main(options(workspace, "changed-holdout", "--quiet")) == 2
 
@@ -232,7 +232,7 @@ def test_registry_that_is_down_is_an_outside_fault(
 
 def test_a_later_validation_replaces_one_that_is_open(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "again")
-    version = animals.GOOD(workspace, "again")
+    version = models.GOOD(workspace, "again")
     first = validate_model(workspace, "again", version)
 
     second = validate_model(workspace, "again", version)
@@ -263,7 +263,7 @@ def test_killed_validation_leaves_no_process_and_an_open_release_that_gives_way(
     workspace: Workspace,
 ) -> None:
     write_limits(workspace.models_dir, "killed")
-    version = animals.HANGS_AT_LOAD(workspace, "killed")
+    version = models.HANGS_AT_LOAD(workspace, "killed")
     process = start(options(workspace, "killed"))
     assert process.stderr is not None
     assert any("✓ serialization" in line for line in process.stderr), "ended before it was killed"

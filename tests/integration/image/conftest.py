@@ -15,7 +15,7 @@ from model_release.gates.environment import Limits
 from model_release.image import docker
 from model_release.image.docker import Order
 from model_release.processes import environments
-from tests.integration.image.engine import BASE, REGISTRY, told
+from tests.integration.image.docker_engine import BASE, REGISTRY, told
 
 HERE = Path(__file__).parent
 PACKAGES = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops", "cloudpickle")

@@ -15,12 +15,12 @@ from model_release.digest import model_digest
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.image import docker
 from model_release.image.docker import Order
-from tests.integration.image import engine
-from tests.integration.image.engine import REGISTRY, told
+from tests.integration.image import docker_engine
+from tests.integration.image.docker_engine import REGISTRY, told
 from tests.integration.image.registries import dying, refusing
-from tests.integration.image.small_engine import small_engine
+from tests.integration.image.small_docker_engine import small_docker_engine
 
-pytestmark = engine.NEEDED
+pytestmark = docker_engine.NEEDED
 
 
 def changed(order: Order, folder: Path, tag: str) -> Order:
@@ -104,7 +104,10 @@ def test_an_engine_whose_disk_is_full_is_named(
 ) -> None:
     order = replace(orders["skops"], repository=f"{REGISTRY}/test-disk-full")
     # Not below pytest's folder: the path of a socket has to be short.
-    with TemporaryDirectory(prefix="engine-") as folder, small_engine(Path(folder), "100m") as host:
+    with (
+        TemporaryDirectory(prefix="engine-") as folder,
+        small_docker_engine(Path(folder), "100m") as host,
+    ):
         monkeypatch.setenv("DOCKER_HOST", host)
         with pytest.raises(OutsideError, match=r"^the disk of the docker engine is full; .*prune"):
             docker.build(order, push=True, progress=told)

@@ -27,13 +27,13 @@ from model_release.releases import load
 from model_release.stations.build_image import ImageSettings, build_image
 from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
-from tests.integration.image import engine
+from tests.bad_models import models
+from tests.bad_models.limits import write_limits
+from tests.integration.image import docker_engine
 from tests.integration.image.conftest import KINDS, NEEDED
-from tests.integration.image.engine import BASE, REGISTRY, container, run_docker, told
-from tests.zoo import animals
-from tests.zoo.ground import write_limits
+from tests.integration.image.docker_engine import BASE, REGISTRY, container, run_docker, told
 
-pytestmark = engine.NEEDED
+pytestmark = docker_engine.NEEDED
 
 PACKAGES = "/opt/venv/lib/python3.11/site-packages"
 
@@ -116,7 +116,7 @@ def test_a_second_worker_and_the_health_check_need_no_more_rights(
     with container(pushed("skops"), *options) as (name, address):
         metrics = requests.get(f"{address}/metrics", timeout=30)
         assert 'serving_model_info{digest="sha256:' in metrics.text
-        deadline = time.monotonic() + engine.START_SECONDS
+        deadline = time.monotonic() + docker_engine.START_SECONDS
         while run_docker("inspect", "--format={{.State.Health.Status}}", name) != "healthy":
             assert time.monotonic() < deadline, run_docker("logs", name)
             time.sleep(0.2)
@@ -155,7 +155,7 @@ def test_a_release_keeps_its_image(
 ) -> None:
     monkeypatch.setenv("COSIGN_KEY", str(keys / "ours.key"))
     write_limits(workspace.models_dir, "imaged")
-    animals.animal(requirements=NEEDED)(workspace, "imaged")
+    models.from_code(requirements=NEEDED)(workspace, "imaged")
     release = validate_model(workspace, "imaged", None)
 
     said = by_script(workspace, tmp_path / "outputs")

@@ -41,7 +41,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def new_model() -> Callable[[Registry, int], str]:
     """Registers a model of its own with so many versions; returns its name."""
-    from tests.integration.ledger.actions import versions
+    from tests.integration.ledger.dying_processes import versions
 
     def make(registry: Registry, count: int) -> str:
         name = f"ledger-{next(NUMBERS)}"

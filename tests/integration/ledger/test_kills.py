@@ -18,8 +18,8 @@ from model_release.releases.ledger import Ledger, read_ledger
 from model_release.releases.moves import behind
 from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
-from tests.integration.ledger.actions import KILLED, machine, run_and_die
-from tests.integration.machine import MODEL, make_machine
+from tests.integration.ledger.dying_processes import KILLED, run_and_die, workspace_and_target
+from tests.integration.script_runner import MODEL, make_script_runner
 
 pytestmark = pytest.mark.long
 
@@ -89,7 +89,7 @@ class Production:
 def production(
     sqlite_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Production]:
-    made = make_machine(
+    made = make_script_runner(
         tmp_path_factory.mktemp("kills"), tmp_path_factory.getbasetemp().parent / "shared"
     )
     made.environment["MLFLOW_TRACKING_URI"] = sqlite_server
@@ -99,7 +99,7 @@ def production(
     names = ("staging", "production")
     ports = json.dumps({name: int(made.environment[f"{name.upper()}_PORT"]) for name in names})
     arguments = (str(made.home), ports)
-    yield Production(arguments, *machine(Registry(sqlite_server), *arguments))
+    yield Production(arguments, *workspace_and_target(Registry(sqlite_server), *arguments))
     made.run("scripts/release_status.py", "--stop")
 
 

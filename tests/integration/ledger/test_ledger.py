@@ -11,13 +11,13 @@ from model_release.registry import Registry
 from model_release.releases import history, moves
 from model_release.releases.ledger import Ledger, read_ledger
 from model_release.stations.promote_model import promote_model
-from tests.integration.ledger.actions import (
+from tests.integration.ledger.dying_processes import (
     KILLED,
-    context,
+    fixed_target,
+    forkserver,
     promote_once,
     ready,
     run_and_die,
-    told,
 )
 from tests.integration.ledger.proxy import Fault, Proxy, injecting
 
@@ -53,7 +53,7 @@ def check_coherent(registry: Registry, model: str) -> Ledger:
 def crowned(registry: Registry, model: str, version: str = "1") -> str:
     """Promote a version as the first champion; return its release."""
     release = ready(registry, model, version, "")
-    promote_model(release, told(release))
+    promote_model(release, fixed_target(release))
     return release.id
 
 
@@ -66,7 +66,7 @@ def test_of_twenty_promotions_at_once_one_wins_and_the_others_are_told(
     model = new_model(registry, RACERS + 1)
     crowned(registry, model)
     runs = [ready(registry, model, str(n + 2), "1").id for n in range(RACERS)]
-    processes = context()
+    processes = forkserver()
     gate, answers = processes.Barrier(RACERS), processes.Queue()
     racers = [
         processes.Process(target=promote_once, args=(url, run, gate, answers)) for run in runs
@@ -106,7 +106,7 @@ def test_killed_at_any_write_the_next_run_ends_in_the_same_state(
                 break
             assert code == KILLED
             killed += 1
-            promote_model(releases.load(registry, release.id), told(release))
+            promote_model(releases.load(registry, release.id), fixed_target(release))
             ledger = check_coherent(registry, model)
             assert [(e.after, e.done) for e in ledger.entries] == [("1", True), ("2", True)]
             assert releases.load(registry, first).tags["champion.succeeded_by"] == release.id
@@ -135,7 +135,7 @@ def test_a_foreign_write_is_seen(registry: Registry, new_model: NewModel) -> Non
     release = ready(registry, model, "2", "1")
     registry.set_alias(model, "champion", "3")
     with pytest.raises(RefusedError, match=r"found version 3: somebody moved the alias by hand"):
-        promote_model(release, told(release))
+        promote_model(release, fixed_target(release))
     assert registry.alias(model, "champion") == "3", "it is not overwritten"
     assert len(read_ledger(registry, model).entries) == 1
 
@@ -167,7 +167,9 @@ def test_one_that_wakes_up_late_does_not_undo_what_came_after(
     sleeper, entry = read_ledger(registry, model).decide(
         "promotion", "champion", before="1", after="2", release=second.id
     )
-    promote_model(third, told(third))  # finishes what the sleeper decided, then makes its own move
+    promote_model(
+        third, fixed_target(third)
+    )  # finishes what the sleeper decided, then makes its own move
     assert [e.after for e in check_coherent(registry, model).entries] == ["1", "2", "3"]
     registry.set_alias(model, "champion", "2")  # the sleeper's write, that was on its way
     moves.finish(sleeper, entry)
@@ -190,7 +192,7 @@ def test_whatever_happens_to_every_request_nothing_is_written_twice_or_lost(
     shaken = Registry(proxy.url)
     proxy.rule = first_time(fault)
     release = ready(shaken, model, "2", "1")
-    promote_model(release, told(release))
+    promote_model(release, fixed_target(release))
     assert len(proxy.injected) >= 15
     ledger = check_coherent(registry, model)
     assert [(e.kind, e.after, e.done) for e in ledger.entries] == [
@@ -210,7 +212,7 @@ def test_thirty_seconds_of_500s_are_outlived(
     release = ready(shaken, model, "1", "")
     until = time.monotonic() + 30
     proxy.rule = lambda method, path, before: "500" if time.monotonic() < until else ""
-    promote_model(release, told(release))
+    promote_model(release, fixed_target(release))
     assert time.monotonic() > until
     assert len(check_coherent(registry, model).entries) == 1
 
@@ -230,11 +232,11 @@ def test_a_server_that_does_not_come_back_ends_in_exit_code_3_and_nothing_is_los
     release = ready(shaken, model, "1", "")
     proxy.rule = lambda method, where, before: "500" if path in where else ""
     with pytest.raises(OutsideError) as caught:
-        promote_model(release, told(release))
+        promote_model(release, fixed_target(release))
     assert caught.value.exit_code == 3
     assert registry.alias(model, "champion") is None
     proxy.calm()
-    promote_model(releases.load(shaken, release.id), told(release))
+    promote_model(releases.load(shaken, release.id), fixed_target(release))
     assert len(check_coherent(registry, model).entries) == 1
 
 
@@ -244,7 +246,7 @@ def test_a_ledger_of_the_future_is_refused(registry: Registry, new_model: NewMod
     release = ready(registry, model, "2", "1")
     registry.write_run(read_ledger(registry, model).run_id, tags={"ledger.format": "2"})
     with pytest.raises(OutsideError, match=r"expected format 1 or older; found format 2"):
-        promote_model(release, told(release))
+        promote_model(release, fixed_target(release))
     assert registry.alias(model, "champion") == "1"
 
 
@@ -254,7 +256,7 @@ def test_two_champions_claimed_by_hand_are_refused(registry: Registry, new_model
     release = ready(registry, model, "2", "1")
     registry.set_alias(model, "Champion", "2")
     with pytest.raises(RefusedError, match=r"alias Champion of .*, version 2; expected one"):
-        promote_model(release, told(release))
+        promote_model(release, fixed_target(release))
     assert registry.alias(model, "champion") == "1"
 
 
@@ -281,13 +283,13 @@ def test_a_release_that_was_rolled_back_is_not_promoted_again(
     model = new_model(registry, 2)
     first = crowned(registry, model)
     second = ready(registry, model, "2", "1")
-    promote_model(second, told(second))
+    promote_model(second, fixed_target(second))
     ledger, entry = read_ledger(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
     moves.finish(ledger, entry)
     with pytest.raises(RefusedError, match=r"rolled back: wrong answers"):
-        promote_model(releases.load(registry, second.id), told(second))
+        promote_model(releases.load(registry, second.id), fixed_target(second))
     check_coherent(registry, model)
 
 
@@ -297,10 +299,10 @@ def test_a_promotion_waits_for_a_rollback_under_way(
     model = new_model(registry, 3)
     first = crowned(registry, model)
     second = ready(registry, model, "2", "1")
-    promote_model(second, told(second))
+    promote_model(second, fixed_target(second))
     third = ready(registry, model, "3", "2")
     read_ledger(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
     with pytest.raises(RefusedError, match=rf"rollback_model\.py.*--release {first}"):
-        promote_model(third, told(third))
+        promote_model(third, fixed_target(third))

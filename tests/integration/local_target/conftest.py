@@ -7,7 +7,7 @@ import pytest
 
 from model_release.smoke import ask_identity
 from model_release.targets import Running
-from tests.integration.local_target.world import World, answer, save_model, stream
+from tests.integration.local_target.local_servers import LocalServers, answer, save_model, stream
 
 
 @pytest.fixture(scope="session")
@@ -17,25 +17,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, model: Path) -> Iterator[World]:
+def servers(tmp_path: Path, model: Path) -> Iterator[LocalServers]:
     """A target that nothing is deployed to yet; all that is gets ended."""
-    world = World(tmp_path, model)
-    yield world
-    world.target.stop()
-    assert world.alive() == []
+    servers = LocalServers(tmp_path, model)
+    yield servers
+    servers.target.stop()
+    assert servers.alive() == []
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[World]:
+def serving(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[LocalServers]:
     """For what has to change nothing: version 1 serves, before and after."""
-    world = World(tmp_path_factory.mktemp("serving"), model)
-    world.deploy("1")
-    yield world
-    world.target.stop()
+    servers = LocalServers(tmp_path_factory.mktemp("serving"), model)
+    servers.deploy("1")
+    yield servers
+    servers.target.stop()
 
 
 @pytest.fixture
-def first(serving: World) -> Iterator[Running]:
+def first(serving: LocalServers) -> Iterator[Running]:
     """What serves, under a stream of requests that none of it may fail."""
     (running,) = serving.target.running()
     serving.steps.clear()

@@ -119,13 +119,13 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hosted(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
+def both_servers(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
     """Ports of every model, by name, then `mlflow` or `serving`.
 
     For the models in BY_COMMAND, `mlflow` is `mlflow models serve` itself; for the others it is
-    the same app, hosted with this server in one process (see host.py).
+    the same app, hosted with this server in one process (see both_servers.py).
     """
-    command = [sys.executable, str(HERE / "host.py"), str(contexts)]
+    command = [sys.executable, str(HERE / "both_servers.py"), str(contexts)]
     with (
         ExitStack() as stack,
         subprocess.Popen(
@@ -183,7 +183,7 @@ def _wait_for_ping(port: int) -> None:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
-    """Sends requests to the hosted servers."""
+    """Sends requests to the servers."""
     shared = Client()
     yield shared
     shared.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("serving-hosted")
+pytestmark = pytest.mark.xdist_group("serving-both-servers")
 
 Ports = dict[str, dict[str, int]]
 CALLERS = 24
@@ -44,9 +44,9 @@ def body(*rows: list[Any], columns: str = "abc") -> bytes:
 
 
 def test_distinct_rows_under_load_get_the_answers_they_get_alone(
-    client: Any, new_client: Any, hosted: Ports
+    client: Any, new_client: Any, both_servers: Ports
 ) -> None:
-    ports = hosted["doubles"]
+    ports = both_servers["doubles"]
     requests = [body(*[[i + 0.25, j, -i] for j in range(i % 3 + 1)]) for i in range(CALLERS * 20)]
     before = metric(client, ports["serving"], "serving_batch_requests_count")
     replies = at_once(new_client, ports["serving"], requests)
@@ -58,9 +58,9 @@ def test_distinct_rows_under_load_get_the_answers_they_get_alone(
 
 
 def test_bad_requests_do_not_spoil_their_neighbours(
-    client: Any, new_client: Any, hosted: Ports
+    client: Any, new_client: Any, both_servers: Ports
 ) -> None:
-    ports = hosted["doubles"]
+    ports = both_servers["doubles"]
     kinds = [
         body([1.5, 2, 3]),
         body([666, 2, 3]),
@@ -81,14 +81,16 @@ def test_bad_requests_do_not_spoil_their_neighbours(
         assert reply.status == alone[kinds.index(request)].status
 
 
-def test_a_model_that_ends_the_process_only_fails_its_request(client: Any, hosted: Ports) -> None:
-    port = hosted["doubles"]["serving"]
+def test_a_model_that_ends_the_process_only_fails_its_request(
+    client: Any, both_servers: Ports
+) -> None:
+    port = both_servers["doubles"]["serving"]
     assert client.send(port, body([668, 1, 1])).status == 500
     assert client.send(port, body([1, 1, 1])).status == 200
 
 
-def test_a_table_is_split_by_rows(new_client: Any, hosted: Ports) -> None:
-    port = hosted["table"]["serving"]
+def test_a_table_is_split_by_rows(new_client: Any, both_servers: Ports) -> None:
+    port = both_servers["table"]["serving"]
     requests = [body([i], [i + 1], columns=["proba"]) for i in range(CALLERS * 4)]
     for i, reply in enumerate(at_once(new_client, port, requests)):
         first, second = {"p": float(i), "odd": i % 2 == 1}, {"p": i + 1.0, "odd": i % 2 == 0}
@@ -96,9 +98,9 @@ def test_a_table_is_split_by_rows(new_client: Any, hosted: Ports) -> None:
 
 
 def test_an_answer_that_is_not_one_item_a_row_is_never_split(
-    new_client: Any, hosted: Ports
+    new_client: Any, both_servers: Ports
 ) -> None:
-    port = hosted["total"]["serving"]
+    port = both_servers["total"]["serving"]
     requests = [body([i], [1], columns=["total"]) for i in range(CALLERS * 4)]
     replies = at_once(new_client, port, requests)
     assert [reply.json() for reply in replies] == [
@@ -107,9 +109,9 @@ def test_an_answer_that_is_not_one_item_a_row_is_never_split(
 
 
 def test_nothing_is_merged_where_the_release_did_not_allow_it(
-    client: Any, new_client: Any, hosted: Ports
+    client: Any, new_client: Any, both_servers: Ports
 ) -> None:
-    port = hosted["alone"]["serving"]
+    port = both_servers["alone"]["serving"]
     requests = [body([i, 0, 0]) for i in range(CALLERS * 4)]
     before = metric(client, port, "serving_batch_requests_count")
     replies = at_once(new_client, port, requests)
@@ -117,8 +119,8 @@ def test_nothing_is_merged_where_the_release_did_not_allow_it(
     assert metric(client, port, "serving_batch_requests_count") - before == len(requests)
 
 
-def test_metrics_tell_outcomes_stages_and_the_model(client: Any, hosted: Ports) -> None:
-    port = hosted["mixed"]["serving"]
+def test_metrics_tell_outcomes_stages_and_the_model(client: Any, both_servers: Ports) -> None:
+    port = both_servers["mixed"]["serving"]
     ok = 'serving_requests_total{status="200"}'
     bad = 'serving_requests_total{status="415"}'
     client.send(port, b"x", content_type="text/plain")

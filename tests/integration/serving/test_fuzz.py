@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("serving-hosted")
+pytestmark = pytest.mark.xdist_group("serving-both-servers")
 
 Ports = dict[str, dict[str, int]]
 REQUESTS = int(os.environ.get("SERVING_FUZZ_REQUESTS", "600"))
@@ -65,23 +65,27 @@ def sent(port: int, data: bytes) -> int | None:
     return None
 
 
-def test_mutated_bodies(client: Any, hosted: Ports) -> None:
+def test_mutated_bodies(client: Any, both_servers: Ports) -> None:
     dice = random.Random(8007)
     right = {name: json.dumps(body).encode() for name, body in GOOD.items()}
-    before = {name: client.send(hosted[name]["serving"], body) for name, body in right.items()}
+    before = {
+        name: client.send(both_servers[name]["serving"], body) for name, body in right.items()
+    }
     for _ in range(REQUESTS):
         name = dice.choice(list(right))
         body = mutated(right[name], dice)
-        reply = client.send(hosted[name]["serving"], body, content_type=dice.choice(TYPES[:5]))
+        reply = client.send(
+            both_servers[name]["serving"], body, content_type=dice.choice(TYPES[:5])
+        )
         assert reply.status in DOCUMENTED, (reply, body)
     for name, body in right.items():
-        after = client.send(hosted[name]["serving"], body)
+        after = client.send(both_servers[name]["serving"], body)
         assert (after.status, after.body) == (before[name].status, before[name].body)
 
 
-def test_mutated_requests(client: Any, hosted: Ports) -> None:
+def test_mutated_requests(client: Any, both_servers: Ports) -> None:
     dice = random.Random(7948)
-    port = hosted["doubles"]["serving"]
+    port = both_servers["doubles"]["serving"]
     body = json.dumps(GOOD["doubles"]).encode()
     head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
     for _ in range(REQUESTS // 4):

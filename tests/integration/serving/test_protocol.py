@@ -15,7 +15,7 @@ from serving.protocol import Answer
 from tests.integration.serving.bodies import BODIES, CSV, MIXED, NUMBERS, RAW, split
 from tests.integration.serving.differences import DIFFERENCES, expected
 
-pytestmark = pytest.mark.xdist_group("serving-hosted")
+pytestmark = pytest.mark.xdist_group("serving-both-servers")
 
 Ports = dict[str, dict[str, int]]
 SIGNED = ("doubles", "alone", "mixed", "optional", "dates", "unnamed", "unsigned", "table", "total")
@@ -36,30 +36,32 @@ def same(client: Any, ports: dict[str, int], body: bytes | None, **request: Any)
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_json_bodies_get_the_same_answer(client: Any, hosted: Ports, body: Any) -> None:
+def test_json_bodies_get_the_same_answer(client: Any, both_servers: Ports, body: Any) -> None:
     for model in (*SIGNED, *TENSORS):
-        same(client, hosted[model], json.dumps(body).encode())
+        same(client, both_servers[model], json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("body", RAW.values(), ids=RAW.keys())
 @pytest.mark.parametrize("model", ["doubles", "tensor", "unsigned"])
-def test_raw_bodies_get_the_same_answer(client: Any, hosted: Ports, model: str, body: Any) -> None:
-    same(client, hosted[model], body)
+def test_raw_bodies_get_the_same_answer(
+    client: Any, both_servers: Ports, model: str, body: Any
+) -> None:
+    same(client, both_servers[model], body)
 
 
 @pytest.mark.parametrize("body", CSV.values(), ids=CSV.keys())
 @pytest.mark.parametrize("model", ["doubles", "mixed", "unsigned", "linear-tensor"])
-def test_csv_gets_the_same_answer(client: Any, hosted: Ports, model: str, body: Any) -> None:
-    same(client, hosted[model], body, content_type="text/csv")
+def test_csv_gets_the_same_answer(client: Any, both_servers: Ports, model: str, body: Any) -> None:
+    same(client, both_servers[model], body, content_type="text/csv")
 
 
 @pytest.mark.parametrize("model", ["doubles", "unsigned", "tensor"])
-def test_parquet_gets_the_same_answer(client: Any, hosted: Ports, model: str) -> None:
+def test_parquet_gets_the_same_answer(client: Any, both_servers: Ports, model: str) -> None:
     stream = io.BytesIO()
     pd.DataFrame({"a": [1.5, 2], "b": [3, 4], "c": [5, 6.5]}).to_parquet(stream)
     kind = "application/vnd.apache.parquet"
-    same(client, hosted[model], stream.getvalue(), content_type=kind)
-    assert same(client, hosted[model], b"PAR1 but not really", content_type=kind) == 400
+    same(client, both_servers[model], stream.getvalue(), content_type=kind)
+    assert same(client, both_servers[model], b"PAR1 but not really", content_type=kind) == 400
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,11 @@ def test_parquet_gets_the_same_answer(client: Any, hosted: Ports, model: str) ->
         (None, 415),
     ],
 )
-def test_content_types(client: Any, hosted: Ports, content_type: str | None, status: int) -> None:
+def test_content_types(
+    client: Any, both_servers: Ports, content_type: str | None, status: int
+) -> None:
     body = json.dumps(BODIES["one row"]).encode()
-    assert same(client, hosted["doubles"], body, content_type=content_type) == status
+    assert same(client, both_servers["doubles"], body, content_type=content_type) == status
 
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
@@ -96,20 +100,22 @@ PATHS = (
     ("path", "method"),
     [pair for pair in product(PATHS, METHODS) if pair != ("/invocations", "POST")],
 )
-def test_paths_and_methods(client: Any, hosted: Ports, path: str, method: str) -> None:
-    same(client, hosted["doubles"], None, path=path, method=method)
+def test_paths_and_methods(client: Any, both_servers: Ports, path: str, method: str) -> None:
+    same(client, both_servers["doubles"], None, path=path, method=method)
 
 
-def test_an_answer_that_cannot_be_written_stays_a_server_error(client: Any, hosted: Ports) -> None:
+def test_an_answer_that_cannot_be_written_stays_a_server_error(
+    client: Any, both_servers: Ports
+) -> None:
     body = json.dumps(BODIES["one row"]).encode()
-    for ports in (hosted["unwritable"]["mlflow"], hosted["unwritable"]["serving"]):
+    for ports in (both_servers["unwritable"]["mlflow"], both_servers["unwritable"]["serving"]):
         reply = client.send(ports, body)
         assert (reply.status, reply.body) == (500, b"Internal Server Error")
 
 
-def test_no_answer_shows_the_models_code_or_its_words(client: Any, hosted: Ports) -> None:
+def test_no_answer_shows_the_models_code_or_its_words(client: Any, both_servers: Ports) -> None:
     for text in (BODIES["model raises"], BODIES["model refuses"], BODIES["text"]):
-        reply = client.send(hosted["doubles"]["serving"], json.dumps(text).encode())
+        reply = client.send(both_servers["doubles"]["serving"], json.dumps(text).encode())
         assert reply.status in (400, 500)
         assert b"own words" not in reply.body
         assert b"Traceback" not in reply.body
@@ -117,10 +123,10 @@ def test_no_answer_shows_the_models_code_or_its_words(client: Any, hosted: Ports
 
 @pytest.mark.parametrize("model", ["logistic", "forest", "pickled", "linear-tensor"])
 def test_trained_models_answer_their_example(
-    client: Any, hosted: Ports, contexts: Path, model: str
+    client: Any, both_servers: Ports, contexts: Path, model: str
 ) -> None:
     example = (contexts / model / "model" / "serving_input_example.json").read_bytes()
-    assert same(client, hosted[model], example) == 200
+    assert same(client, both_servers[model], example) == 200
 
 
 def test_the_table_of_differences_has_no_rule_that_never_applies() -> None:
@@ -180,9 +186,9 @@ HYPOTHESIS = settings(
 @HYPOTHESIS
 @given(body=WELL_FORMED, model=st.sampled_from(["doubles", "mixed", "tensor", "unsigned", "table"]))
 def test_generated_rows_get_the_same_answer(
-    client: Any, hosted: Ports, body: Any, model: str
+    client: Any, both_servers: Ports, body: Any, model: str
 ) -> None:
-    same(client, hosted[model], json.dumps(body).encode())
+    same(client, both_servers[model], json.dumps(body).encode())
 
 
 @HYPOTHESIS
@@ -190,6 +196,6 @@ def test_generated_rows_get_the_same_answer(
     body=MALFORMED | JSON_VALUES, model=st.sampled_from(["doubles", "mixed", "tensor", "unsigned"])
 )
 def test_generated_nonsense_gets_the_same_answer(
-    client: Any, hosted: Ports, body: Any, model: str
+    client: Any, both_servers: Ports, body: Any, model: str
 ) -> None:
-    same(client, hosted[model], json.dumps(body).encode())
+    same(client, both_servers[model], json.dumps(body).encode())

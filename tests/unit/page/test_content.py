@@ -3,7 +3,7 @@
 from model_release.page import Bar, Interval, Link, Section
 from model_release.page.content import page
 from model_release.page.facts import Facts
-from tests.unit.page.evidence import altered, facts, gate
+from tests.unit.page.example_releases import altered, facts, gate
 
 
 def section(title: str, given: Facts | None = None) -> Section:

@@ -10,7 +10,7 @@ from model_release.page.content import page
 from model_release.page.html import html
 from model_release.page.markdown import markdown
 from model_release.report import Table
-from tests.unit.page.evidence import facts
+from tests.unit.page.example_releases import facts
 
 HOSTILE = '<script>alert(1)</script> <img src=x onerror=alert(1)> "quoted" `code` | ![x](y) @team'
 

@@ -10,7 +10,7 @@ from typing import Any
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.identity import slug
 from model_release.targets.kubernetes.manifests import NAME, TRACK, Workload, overlay
-from tests.e2e.images import MODEL
+from tests.e2e.probe_images import MODEL
 
 ENVIRONMENTS = ("staging", "production")
 SETTINGS = Kubernetes.model_validate(
@@ -47,7 +47,7 @@ def kubectl(*arguments: str, config: Path | None = None, text: str | None = None
 
 
 @dataclass(frozen=True)
-class Served:
+class ProbeInStaging:
     """The probe model, applied to staging by a deployer and rolled out.
 
     Args:

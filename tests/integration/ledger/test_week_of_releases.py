@@ -1,4 +1,4 @@
-"""A week's story on the local target: MLflow's server on PostgreSQL, files in S3 by SeaweedFS."""
+"""A week of releases on the local target: MLflow on PostgreSQL, files in S3 by SeaweedFS."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,8 +11,14 @@ from model_release import ROOT
 from model_release.report.progress import Progress
 from model_release.targets.local.target import LocalTarget
 from model_release.workspace import Workspace
-from tests.integration.machine import make_machine
-from tests.story import Moments, Week, check_what_else_an_audit_finds, company_server, tell
+from tests.integration.script_runner import make_script_runner
+from tests.week_of_releases import (
+    Moments,
+    Week,
+    check_what_else_an_audit_finds,
+    mlflow_on_postgres_and_s3,
+    release_for_a_week,
+)
 
 
 class LocalWeek(Week):
@@ -31,18 +37,18 @@ class LocalWeek(Week):
 
 @pytest.fixture
 def week(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    machine = make_machine(tmp_path, tmp_path_factory.getbasetemp().parent / "shared")
+    runner = make_script_runner(tmp_path, tmp_path_factory.getbasetemp().parent / "shared")
     ports = {
-        name: int(machine.environment[f"{name.upper()}_PORT"]) for name in ("staging", "production")
+        name: int(runner.environment[f"{name.upper()}_PORT"]) for name in ("staging", "production")
     }
-    with company_server(tmp_path) as url:
-        machine.environment["MLFLOW_TRACKING_URI"] = url
-        workspace = Workspace(machine.home, ROOT / "models", url, Progress(quiet=True))
-        yield LocalWeek(machine, workspace, LocalTarget(machine.home, ports))
-        machine.run("scripts/release_status.py", "--stop")
+    with mlflow_on_postgres_and_s3(tmp_path) as url:
+        runner.environment["MLFLOW_TRACKING_URI"] = url
+        workspace = Workspace(runner.home, ROOT / "models", url, Progress(quiet=True))
+        yield LocalWeek(runner, workspace, LocalTarget(runner.home, ports))
+        runner.run("scripts/release_status.py", "--stop")
 
 
 @pytest.mark.long
 def test_a_week(week: Week) -> None:
-    tell(week)
+    release_for_a_week(week)
     check_what_else_an_audit_finds(week)

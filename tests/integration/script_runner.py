@@ -1,4 +1,4 @@
-"""A machine of its own: a state folder, two ports, and the commands that people run there."""
+"""The commands that people run, with a state folder and two ports of their own."""
 
 import json
 import os
@@ -16,7 +16,7 @@ MODEL = "iris-classifier"
 
 
 @dataclass
-class Machine:
+class ScriptRunner:
     """A state folder and two ports of its own, and the commands run there."""
 
     home: Path
@@ -92,8 +92,8 @@ class Machine:
         return process.returncode < 0
 
 
-def make_machine(folder: Path, shared: Path) -> Machine:
-    """A machine whose locks and environments are shared with the others of this test run."""
+def make_script_runner(folder: Path, shared: Path) -> ScriptRunner:
+    """A runner whose locks and environments are shared with the others of this test run."""
     home = folder / "state"
     home.mkdir()
     for name in ("locks", "environments"):
@@ -109,7 +109,7 @@ def make_machine(folder: Path, shared: Path) -> Machine:
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    made = Machine(home, environment)
+    made = ScriptRunner(home, environment)
     # The example trains into the embedded registry, as the README says to.
     made.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{home}/mlflow.db"
     return made

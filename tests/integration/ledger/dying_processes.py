@@ -41,7 +41,7 @@ WRITES = (
 
 
 @dataclass
-class Told:
+class FixedTarget:
     """Where production serves what it is told to: twenty real ones would be twenty machines."""
 
     identity: Identity
@@ -55,11 +55,11 @@ class Told:
         return Running(environment, self.identity, "", 1, datetime.now(UTC))
 
 
-def told(release: Release) -> Any:
-    return Told(release.identity)
+def fixed_target(release: Release) -> Any:
+    return FixedTarget(release.identity)
 
 
-def context() -> ForkServerContext:
+def forkserver() -> ForkServerContext:
     """Processes that have imported everything and opened nothing: a fork each, not an import."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["mlflow", "mlflow.store.tracking.rest_store", __name__])
@@ -87,7 +87,7 @@ def promote_once(uri: str, run_id: str, gate: Any, answers: Any) -> None:
         registry = Registry(uri)
         release = releases.load(registry, run_id)
         gate.wait()
-        promote_model(release, told(release))
+        promote_model(release, fixed_target(release))
         answers.put((release.version, 0, ""))
     except ReleaseError as error:
         answers.put((release.version, error.exit_code, str(error)))
@@ -95,7 +95,7 @@ def promote_once(uri: str, run_id: str, gate: Any, answers: Any) -> None:
         answers.put((run_id, 99, traceback.format_exc()))
 
 
-class Deadly:
+class DyingClient:
     """Calls of a client's methods; the process dies before or after the n-th write."""
 
     def __init__(self, client: Any, at: int, before: bool) -> None:
@@ -119,10 +119,10 @@ class Deadly:
         return call
 
 
-def act_and_die(uri: str, action: str, arguments: list[str], at: int, before: bool) -> None:
+def do_and_die(uri: str, action: str, arguments: list[str], at: int, before: bool) -> None:
     """Do an action of ACTIONS and die at a write, if it comes to so many."""
     registry = Registry(uri)
-    registry._client._target = Deadly(registry._client._target, at, before)
+    registry._client._target = DyingClient(registry._client._target, at, before)
     try:
         ACTIONS[action](registry, *arguments)
     except ReleaseError as error:
@@ -132,14 +132,16 @@ def act_and_die(uri: str, action: str, arguments: list[str], at: int, before: bo
 
 def _promote(registry: Registry, run_id: str) -> None:
     release = releases.load(registry, run_id)
-    promote_model(release, told(release))
+    promote_model(release, fixed_target(release))
 
 
 def _start(registry: Registry, model: str) -> None:
     releases.start(registry, model, "1", "sha256:1", {names.CHAMPION: ""})
 
 
-def machine(registry: Registry, home: str, ports: str) -> tuple[Workspace, LocalTarget]:
+def workspace_and_target(
+    registry: Registry, home: str, ports: str
+) -> tuple[Workspace, LocalTarget]:
     """The surroundings of a state folder with this registry; `ports` is JSON."""
     workspace = Workspace(Path(home), ROOT / "models", registry.uri, Progress(quiet=True))
     vars(workspace)["registry"] = registry  # whose writes may be deadly
@@ -147,12 +149,12 @@ def machine(registry: Registry, home: str, ports: str) -> tuple[Workspace, Local
 
 
 def _roll_back(registry: Registry, home: str, ports: str, model: str, release: str) -> None:
-    workspace, target = machine(registry, home, ports)
+    workspace, target = workspace_and_target(registry, home, ports)
     rollback_model(workspace, model, target, reason="wrong answers", release_id=release)
 
 
 def _mend(registry: Registry, home: str, ports: str, model: str) -> None:
-    Audit(*machine(registry, home, ports), grace=0.0).report([model], fix=True)
+    Audit(*workspace_and_target(registry, home, ports), grace=0.0).report([model], fix=True)
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
@@ -165,7 +167,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
 
 def run_and_die(uri: str, action: str, arguments: list[str], at: int, before: bool) -> int:
     """The exit code of `act_and_die` in a process of its own."""
-    process = context().Process(target=act_and_die, args=(uri, action, arguments, at, before))
+    process = forkserver().Process(target=do_and_die, args=(uri, action, arguments, at, before))
     process.start()
     process.join(300)
     assert process.exitcode is not None, "it hangs"

@@ -50,7 +50,7 @@ SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Ended:
+class WorkflowRun:
     """A workflow that ran: whether it succeeded, its log, its job summaries."""
 
     succeeded: bool
@@ -63,7 +63,7 @@ class Ended:
 
 
 @dataclass
-class Act:
+class WorkflowRunner:
     """A copy of this checkout as a repository on GitHub, with what is configured there.
 
     Args:
@@ -122,13 +122,13 @@ class Act:
         self, workflow: str, *, event: str = "workflow_dispatch", actor: str = "ada",
         run: str = RUN, variables: Mapping[str, str] | None = None, install: bool = False,
         **inputs: str,
-    ) -> Ended:  # fmt: skip
+    ) -> WorkflowRun:  # fmt: skip
         """Run a workflow to its end, as its event would start it; `install`: with a new .venv."""
         command = self._command(workflow, event, actor, run, variables or {})
         for name, value in inputs.items():
             command += ["--input", f"{name}={value}"]
         with self._queued(workflow, inputs) as kept:
-            return self._run(command, install) if kept else Ended(False, "cancelled", {})
+            return self._run(command, install) if kept else WorkflowRun(False, "cancelled", {})
 
     @contextmanager
     def _queued(self, workflow: str, inputs: Mapping[str, str]) -> Iterator[bool]:
@@ -154,7 +154,7 @@ class Act:
                     queue.remove(me)
                 self._turn.notify_all()
 
-    def _run(self, command: list[str], install: bool) -> Ended:
+    def _run(self, command: list[str], install: bool) -> WorkflowRun:
         done = subprocess.run(
             command,
             cwd=self.checkout,
@@ -165,7 +165,7 @@ class Act:
             check=False,
         )
         log = done.stdout + done.stderr
-        return Ended(done.returncode == 0, log, _jobs(log))
+        return WorkflowRun(done.returncode == 0, log, _jobs(log))
 
     def _command(
         self, workflow: str, event: str, actor: str, run: str, variables: Mapping[str, str]

@@ -33,7 +33,7 @@ from model_release.gates.evidence import (
 )
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
-from tests.zoo.animals import PINNED
+from tests.bad_models.models import PINNED
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ROWS = 250

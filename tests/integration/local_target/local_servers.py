@@ -68,7 +68,7 @@ def stream(running: Running, text: str = "version", clients: int = 4) -> Stream:
     return Stream(port(running), json.dumps({"inputs": [text]}), clients, pause=0.01)
 
 
-class World:
+class LocalServers:
     """A local target in a state folder whose path is longer than a Unix socket's may be."""
 
     def __init__(self, folder: Path, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""A week of releases as one story, whatever the target: released, refused, rolled back, killed."""
+"""A week of releases, whatever the target: released, refused, rolled back, killed."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from model_release.releases.ledger import read_ledger
 from model_release.targets import Running, Target
 from model_release.workspace import Workspace
 from tests.integration.ledger.servers import mlflow_server, postgres, seaweed
-from tests.integration.machine import MODEL, Machine
+from tests.integration.script_runner import MODEL, ScriptRunner
 
 WORSE = ("--n-estimators", "1", "--max-depth", "1")
 RELEASE, ROLLBACK = "scripts/run_release.py", "scripts/rollback_model.py"
@@ -26,7 +26,7 @@ AUDIT = "scripts/audit_release.py"
 
 
 @contextmanager
-def company_server(folder: Path) -> Iterator[str]:
+def mlflow_on_postgres_and_s3(folder: Path) -> Iterator[str]:
     """MLflow's server with its database in PostgreSQL and its files in S3."""
     with postgres() as store, seaweed(folder) as s3:
         keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
@@ -44,7 +44,7 @@ def company_server(folder: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Moments:
-    """Lines of a target's progress at which the story kills what is under way in production."""
+    """Lines of a target's progress at which the week kills what is under way in production."""
 
     comparing: str
     beginning: str
@@ -53,12 +53,12 @@ class Moments:
 
 @dataclass
 class Week:
-    """A machine and its target, and what was seen: who was champion at which moment.
+    """A state folder, its target, and what was seen: who was champion at which moment.
 
     A target adds its moments, and how what the champion is started from gets lost there.
     """
 
-    machine: Machine
+    runner: ScriptRunner
     workspace: Workspace
     target: Target
     seen: list[tuple[datetime, str]] = field(default_factory=list)
@@ -86,20 +86,20 @@ class Week:
     def release(self, version: str, killed_at: str, code: int = 0) -> None:
         """Release a version; the first attempt is killed."""
         named = ("--model-version", version, "--approve", "ada")
-        assert self.machine.kill_at(killed_at, RELEASE, *named), f"not killed at {killed_at}"
-        self.machine.run(RELEASE, *named, code=code)
+        assert self.runner.kill_at(killed_at, RELEASE, *named), f"not killed at {killed_at}"
+        self.runner.run(RELEASE, *named, code=code)
 
     def roll_back(self, reason: str, killed_at: str) -> None:
         """Roll back; the first attempt is killed."""
         named = ("--reason", reason)
-        assert self.machine.kill_at(killed_at, ROLLBACK, *named), f"not killed at {killed_at}"
-        self.machine.run(ROLLBACK, "--reason", "going on")
+        assert self.runner.kill_at(killed_at, ROLLBACK, *named), f"not killed at {killed_at}"
+        self.runner.run(ROLLBACK, "--reason", "going on")
 
     def restore(self) -> None:
         """What production serves is put there anew, as it was released."""
         champion = read_ledger(self.workspace.registry, MODEL).current()
         assert champion
-        self.machine.run(ROLLBACK, "--release", champion.release, "--reason", "restore it")
+        self.runner.run(ROLLBACK, "--release", champion.release, "--reason", "restore it")
 
     def kinds(self) -> list[str]:
         """The differences that an audit finds."""
@@ -108,13 +108,13 @@ class Week:
         return [each["kind"] for each in report.data["differences"]]
 
 
-def tell(week: Week) -> None:
+def release_for_a_week(week: Week) -> None:
     """Five releases, one refused; two rollbacks; an alias moved by hand and mended; each killed."""
     for number in range(2):
-        week.machine.train("--n-estimators", str(100 + number))
-    week.machine.train(*WORSE)
+        week.runner.train("--n-estimators", str(100 + number))
+    week.runner.train(*WORSE)
     for number in range(2):
-        week.machine.train("--n-estimators", str(110 + number))
+        week.runner.train("--n-estimators", str(110 + number))
 
     week.release("1", "▶ deploy to production")
     week.look("1")
@@ -133,8 +133,8 @@ def tell(week: Week) -> None:
 
     week.workspace.registry.set_alias(MODEL, "champion", "5")
     assert week.kinds() == ["alias-moved"]
-    assert week.machine.kill_at("auditing", AUDIT, "--fix")
-    week.machine.run(AUDIT, "--fix")
+    assert week.runner.kill_at("auditing", AUDIT, "--fix")
+    week.runner.run(AUDIT, "--fix")
     week.look("2")
     assert week.kinds() == []
     check_history(week)
@@ -143,7 +143,7 @@ def tell(week: Week) -> None:
 
 def check_history(week: Week) -> None:
     """The ledger tells exactly what happened, and who was champion at every moment seen."""
-    out, _ = week.machine.run("scripts/release_history.py", "--format", "json")
+    out, _ = week.runner.run("scripts/release_history.py", "--format", "json")
     told = json.loads(out)["entries"]
     assert [(row["how"], row["version"], row["approved_by"], row["why"]) for row in told] == [
         ("promotion", "1", "ada", ""),
@@ -174,13 +174,13 @@ def check_bad_input(week: Week) -> None:
         (("--reason", "x", "--model-version", "3"), "expected a release that was champion"),
         (("--reason", " "), "reason; expected words"),
     ):
-        _, err = week.machine.run(ROLLBACK, *arguments, code=2)
+        _, err = week.runner.run(ROLLBACK, *arguments, code=2)
         assert text in err
     other = releases.start(week.workspace.registry, "other", "1", "sha256:a", {})
-    _, err = week.machine.run(ROLLBACK, "--reason", "odd", "--release", other.id, code=2)
+    _, err = week.runner.run(ROLLBACK, "--reason", "odd", "--release", other.id, code=2)
     assert f"expected a release of {MODEL}; found one of other 1" in err
     named = ("--alias", "latest", "--model-version", "1")
-    _, err = week.machine.run("scripts/transition_alias.py", *named, code=2)
+    _, err = week.runner.run("scripts/transition_alias.py", *named, code=2)
     assert "which MLflow reserves" in err
     assert read_ledger(week.workspace.registry, MODEL).entries == before
     week.look("2")
@@ -198,16 +198,16 @@ def check_what_else_an_audit_finds(week: Week) -> None:
 
     client = mlflow.MlflowClient(week.workspace.uri)
     source = client.get_model_version(MODEL, "2").source
-    changed = week.machine.home / "README.txt"
+    changed = week.runner.home / "README.txt"
     changed.write_text("not approved")
     client.log_model_artifact(str(source).rpartition("/")[2], str(changed))
     assert week.kinds() == ["files-changed"]
     named = ("--release", week.running.identity.release, "--reason", "restore it")
-    _, err = week.machine.run(ROLLBACK, *named, code=1)
+    _, err = week.runner.run(ROLLBACK, *named, code=1)
     assert "expected digest" in err
 
     client.delete_model_version(MODEL, "2")
     assert week.kinds() == ["version-deleted"]
-    week.machine.run(ROLLBACK, "--reason", "champion version deleted")
+    week.runner.run(ROLLBACK, "--reason", "champion version deleted")
     week.look("1")
     assert week.kinds() == []

@@ -1,7 +1,7 @@
 """Serve every context below a folder twice, by MLflow's scoring app and by this server.
 
-`python host.py FOLDER` prints `{"name": {"mlflow": port, "serving": port}, …}` on one line and runs
-until its standard input ends. One process for all of them: starting one for each takes minutes.
+`python both_servers.py FOLDER` prints `{"name": {"mlflow": port, "serving": port}, …}` on one line
+and runs until its standard input ends. One process for all: starting one for each takes minutes.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Whose workflows run: a registry, a repository on GitHub, a cluster; and how they stand."""
+"""The release and rollback workflows, and what they leave in a registry and a cluster."""
 
 import json
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from typing import Any
 import requests
 
 from model_release.targets.kubernetes.manifests import namespace
-from tests.e2e.act import Act, Ended
-from tests.e2e.served import kubectl
+from tests.e2e.probe_in_staging import kubectl
+from tests.e2e.workflow_runner import WorkflowRun, WorkflowRunner
 from tests.github import Recorded
 
 MODEL = "act-iris"
 
 
 @dataclass(frozen=True)
-class Company:
+class ReleaseWorkflows:
     """A registry with three versions of a model, a repository on GitHub, a cluster."""
 
-    act: Act
+    runner: WorkflowRunner
     github: Recorded
     uri: str
     k8s: Path
@@ -53,14 +53,16 @@ class Company:
         """The version whose Deployment is there; "" if none is."""
         return ",".join(each["model-release/version"] for each in self.deployed(environment))
 
-    def release(self, version: str, **options: Any) -> Ended:
+    def release(self, version: str, **options: Any) -> WorkflowRun:
         """Dispatch a release and wait for its end."""
-        return self.act.dispatch("model-deploy", model_name=MODEL, model_version=version, **options)
+        return self.runner.dispatch(
+            "model-deploy", model_name=MODEL, model_version=version, **options
+        )
 
-    def roll_back(self, reason: str) -> Ended:
+    def roll_back(self, reason: str) -> WorkflowRun:
         """Dispatch a rollback to the champion before and wait for its end."""
         given = {"model_name": MODEL, "model_version": "", "reason": reason}
-        return self.act.dispatch("model-rollback", **given)
+        return self.runner.dispatch("model-rollback", **given)
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         place = f"{self.uri}/api/2.0/mlflow/{path}"

@@ -1,4 +1,4 @@
-"""A week's story on a real cluster: the local target's, and what only a cluster has."""
+"""A week of releases on a real cluster: the local target's, and what only a cluster has."""
 
 import os
 import re
@@ -16,9 +16,15 @@ from model_release.report.progress import Progress
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.target import KubernetesTarget
 from model_release.workspace import Workspace
-from tests.e2e.served import ENVIRONMENTS, kubectl
-from tests.integration.machine import MODEL, make_machine
-from tests.story import Moments, Week, check_what_else_an_audit_finds, company_server, tell
+from tests.e2e.probe_in_staging import ENVIRONMENTS, kubectl
+from tests.integration.script_runner import MODEL, make_script_runner
+from tests.week_of_releases import (
+    Moments,
+    Week,
+    check_what_else_an_audit_finds,
+    mlflow_on_postgres_and_s3,
+    release_for_a_week,
+)
 
 pytestmark = pytest.mark.long
 
@@ -81,22 +87,22 @@ def week(kubeconfig: Path, k8s: Path, tmp_path: Path) -> Iterator[ClusterWeek]:
     config = (ROOT / f"models/{MODEL}.yaml").read_text(encoding="utf-8")
     config = re.sub(r"(latency: \{)[^}]*", r"\1batch_rows: 30, requests: 30", config)
     (models / f"{MODEL}.yaml").write_text(config + CONFIG, encoding="utf-8")
-    machine = make_machine(tmp_path, tmp_path / "shared")
-    with company_server(tmp_path) as url:
-        machine.environment |= {
+    runner = make_script_runner(tmp_path, tmp_path / "shared")
+    with mlflow_on_postgres_and_s3(tmp_path) as url:
+        runner.environment |= {
             "MLFLOW_TRACKING_URI": url,
             "MODELS_DIR": str(models),
             "RELEASE_TARGET": "kubernetes",
             "K8S_DIR": str(k8s),
-            "IMAGE_REGISTRY": f"{registry}/story",
+            "IMAGE_REGISTRY": f"{registry}/week",
         }
-        workspace = Workspace(machine.home, models, url, Progress(quiet=True))
+        workspace = Workspace(runner.home, models, url, Progress(quiet=True))
         target = KubernetesTarget(k8s, lambda model: workspace.config(model).kubernetes)
-        yield ClusterWeek(machine, workspace, target)
+        yield ClusterWeek(runner, workspace, target)
 
 
 def test_a_week(week: ClusterWeek) -> None:
-    tell(week)
+    release_for_a_week(week)
     check_a_release_that_nobody_knows(week)
     check_edits(week)
     check_what_else_an_audit_finds(week)
@@ -107,7 +113,7 @@ def check_a_release_that_nobody_knows(week: ClusterWeek) -> None:
     before = week.kinds()
     for environment in ENVIRONMENTS:
         unknown = ("--environment", environment, "--release", "0" * 32, "--model-version", "1")
-        _, err = week.machine.run("scripts/deploy_model.py", *unknown, code=2)
+        _, err = week.runner.run("scripts/deploy_model.py", *unknown, code=2)
         assert re.search(r"^error: run 0{32}; expected a run of this registry; next: ", err, re.M)
         assert "Traceback" not in err
     assert week.kinds() == before

@@ -73,7 +73,7 @@ class Callers:
             time.sleep(PAUSE_SECONDS)
 
 
-class Load:
+class CallersPod:
     """A pod of callers in a namespace of its own, while the block runs.
 
     Args:
@@ -105,7 +105,7 @@ class Load:
             },
         }
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> "CallersPod":
         kubectl("create", "namespace", self._namespace)
         kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={self._namespace}")
         kubectl("create", "-f", "-", text=json.dumps(self._pod))

@@ -23,7 +23,7 @@ exec {{dockerd}}
 
 
 @contextmanager
-def small_engine(folder: Path, size: str) -> Iterator[str]:
+def small_docker_engine(folder: Path, size: str) -> Iterator[str]:
     """An engine whose images, layers and build cache have `size` bytes; its DOCKER_HOST.
 
     It has a bridge of its own and sets no rules: an engine without one takes the default bridge,

@@ -21,7 +21,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from model_release.workspace import Workspace
-from tests.zoo.ground import TARGET, rows
+from tests.bad_models.limits import TARGET, rows
 
 Trainer = Callable[[Workspace, str], str]
 Columns = Mapping[str, str]
@@ -30,7 +30,7 @@ PINNED = tuple(
     f"{name}=={installed(name)}"
     for name in ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
 )
-"""The requirements of every model, so that one environment serves the whole zoo."""
+"""The requirements of every model, so that one environment serves all of them."""
 
 COLUMNS = {"length": "double", "width": "double", "region": "string", "rooms": "integer"}
 NUMBERS = {"length": "double", "width": "double"}
@@ -45,7 +45,7 @@ import numpy as np
 import pandas as pd
 
 
-class Animal(mlflow.pyfunc.PythonModel):
+class FromCode(mlflow.pyfunc.PythonModel):
     def load_context(self, context):
         {load}
 
@@ -54,11 +54,11 @@ class Animal(mlflow.pyfunc.PythonModel):
         {predict}
 
 
-mlflow.models.set_model(Animal())
+mlflow.models.set_model(FromCode())
 """
 
 
-def animal(
+def from_code(
     *,
     load: str = "pass",
     predict: str = "return rule",
@@ -81,9 +81,9 @@ def animal(
     def train(workspace: Workspace, name: str) -> str:
         with _run(workspace, claims):
             version = _log_code(name, columns, requirements, weights_bytes)
-        # No animal is let loose in here: mlflow loads what it logs, so its own code comes later.
+        # Nothing bad runs in here: mlflow loads what it logs, so its own code comes later.
         own = CODE.format(load=load, predict=predict)
-        _replace(name, version, "animal.py", own.encode())
+        _replace(name, version, "model.py", own.encode())
         return version
 
     return train
@@ -131,7 +131,7 @@ def bomb(trace: Path) -> Trainer:
 def tamper(name: str, version: str) -> None:
     """Change a version that is READY, in the registry, so that only its digest can tell."""
     code = CODE.format(load="pass", predict="return 1 - (1 - rule)")
-    _replace(name, version, "animal.py", code.encode())
+    _replace(name, version, "model.py", code.encode())
 
 
 def crown(name: str, version: str) -> None:
@@ -143,9 +143,11 @@ def _run(workspace: Workspace, claims: Mapping[str, float]) -> mlflow.ActiveRun:
     """A training run that has logged its claims, in the workspace's registry."""
     assert workspace.registry.uri == mlflow.get_tracking_uri()
     assert workspace.artifacts is not None
-    if mlflow.get_experiment_by_name("zoo") is None:
-        mlflow.create_experiment("zoo", artifact_location=(workspace.artifacts / "zoo").as_uri())
-    mlflow.set_experiment("zoo")
+    if mlflow.get_experiment_by_name("bad-models") is None:
+        mlflow.create_experiment(
+            "bad-models", artifact_location=(workspace.artifacts / "bad-models").as_uri()
+        )
+    mlflow.set_experiment("bad-models")
     run = mlflow.start_run()
     mlflow.log_metrics(dict(claims))
     return run
@@ -158,7 +160,7 @@ def _log_code(
     # mlflow would log the bytecode that loading leaves beside the code.
     no_bytecode = patch.object(sys, "dont_write_bytecode", True)
     with no_bytecode, tempfile.TemporaryDirectory() as folder:
-        code = Path(folder, "animal.py")
+        code = Path(folder, "model.py")
         code.write_text(CODE.format(load="pass", predict="return rule"), encoding="utf-8")
         logged = mlflow.pyfunc.log_model(
             name="model",
@@ -219,52 +221,52 @@ def _weights(folder: Path, size: int) -> dict[str, str] | None:
     return {"weights": str(path)}
 
 
-GOOD = animal()
+GOOD = from_code()
 """Right about every row, each by itself."""
 
-BATCH_DEPENDENT = animal(
+BATCH_DEPENDENT = from_code(
     predict='score = (model_input["length"] - model_input["width"]).to_numpy(); '
     'return (score > np.quantile(score, 0.8)).astype("int64")'
 )
 """Says 1 to the highest fifth of whatever it is asked together."""
 
-UNLOGGED = animal(claims={})
-NAN_LOGGED = animal(claims={"accuracy": 1.0, "loss": math.nan})
-INFLATED = animal(
+UNLOGGED = from_code(claims={})
+NAN_LOGGED = from_code(claims={"accuracy": 1.0, "loss": math.nan})
+INFLATED = from_code(
     predict='return np.where(model_input["rooms"] <= 2, 1 - rule, rule)', claims={"accuracy": 0.99}
 )
-ANSWERS_NAN = animal(predict="return np.where(rule == 1, np.nan, 0.0)")
-WRONG_LENGTH = animal(predict="return np.append(rule, 1) if len(rule) > 100 else rule")
-DIES_WHEN_ASKED = animal(predict="os._exit(5)")
-BAD_SLICE = animal(
+ANSWERS_NAN = from_code(predict="return np.where(rule == 1, np.nan, 0.0)")
+WRONG_LENGTH = from_code(predict="return np.append(rule, 1) if len(rule) > 100 else rule")
+DIES_WHEN_ASKED = from_code(predict="os._exit(5)")
+BAD_SLICE = from_code(
     predict='west = (model_input["region"] == "west") & (model_input["rooms"] <= 4); '
     "return np.where(west, 1 - rule, rule)",
     claims={"accuracy": 0.917},
 )
-SLIGHTLY_WORSE = animal(
+SLIGHTLY_WORSE = from_code(
     predict='some = (model_input["region"] == "north") & (model_input["rooms"] == 1); '
     "return np.where(some, 1 - rule, rule)",
     claims={"accuracy": 0.958},
 )
-CHANGED_TYPE = animal(columns={**COLUMNS, "rooms": "double"})
-NEW_COLUMN = animal(columns={**COLUMNS, "age": "long"})
-NO_SIGNATURE = animal(columns=None)
-SLOW = animal(predict="time.sleep(0.15); return rule")
-LARGE = animal(weights_bytes=2 * 2**20)
-UNLOCKABLE = animal(requirements=("mlflow-skinny", "scikit-learn==0.0.99"))
-UNLISTED_IMPORT = animal(load="import matplotlib")
-RAISES_AT_LOAD = animal(load='raise RuntimeError("the weights are corrupt")')
-EXITS_AT_LOAD = animal(load='print("giving up", flush=True); os._exit(7)')
-HANGS_AT_LOAD = animal(load="time.sleep(600)")
-EATS_MEMORY = animal(load="self.fat = np.ones(32 * 2**20)")
-PRINTS = animal(
+CHANGED_TYPE = from_code(columns={**COLUMNS, "rooms": "double"})
+NEW_COLUMN = from_code(columns={**COLUMNS, "age": "long"})
+NO_SIGNATURE = from_code(columns=None)
+SLOW = from_code(predict="time.sleep(0.15); return rule")
+LARGE = from_code(weights_bytes=2 * 2**20)
+UNLOCKABLE = from_code(requirements=("mlflow-skinny", "scikit-learn==0.0.99"))
+UNLISTED_IMPORT = from_code(load="import matplotlib")
+RAISES_AT_LOAD = from_code(load='raise RuntimeError("the weights are corrupt")')
+EXITS_AT_LOAD = from_code(load='print("giving up", flush=True); os._exit(7)')
+HANGS_AT_LOAD = from_code(load="time.sleep(600)")
+EATS_MEMORY = from_code(load="self.fat = np.ones(32 * 2**20)")
+PRINTS = from_code(
     load='os.write(1, b"\\0\\0\\0\\7garbage"); print("loaded")',
     predict='os.write(1, b"{}" * 10_000); print("asked"); return rule',
 )
-LOOKS_FOR_SECRETS = animal(
-    load='seen = [k for k, v in os.environ.items() if "zoo-secret" in v]; '
+LOOKS_FOR_SECRETS = from_code(
+    load='seen = [k for k, v in os.environ.items() if "not-for-models" in v]; '
     'assert not seen, f"sees {seen}"; '
     'peek = ["cat", f"/proc/{os.getppid()}/environ"]; import subprocess; '
     "told = subprocess.run(peek, capture_output=True, text=True).stdout; "
-    'assert "zoo-secret" not in told, "reads the environment of the pipeline"'
+    'assert "not-for-models" not in told, "reads the environment of the pipeline"'
 )

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.load import kubectl
+from tests.e2e.callers import kubectl
 
 
-class Way:
+class ApiServerProxy:
     """A TCP forwarder to the current kubeconfig's API server, and a kubeconfig that uses it."""
 
     def __init__(self, folder: Path) -> None:

@@ -14,9 +14,9 @@ from model_release.image.context import build_context
 from model_release.releases import Release
 from model_release.stations.validate_model import validate_model, verdict
 from model_release.workspace import Workspace
-from tests.zoo import animals
-from tests.zoo.animals import Trainer
-from tests.zoo.ground import write_limits
+from tests.bad_models import models
+from tests.bad_models.limits import write_limits
+from tests.bad_models.models import Trainer
 
 Changes = Mapping[str, Mapping[str, Any]]
 SKIP = {"skip": "to see whether another gate stops it too"}
@@ -64,60 +64,60 @@ class Case:
 
 CASES = {
     "dependency that cannot be locked": Case(
-        "environment", animals.UNLOCKABLE, "scikit-learn==0.0.99", alone=False
+        "environment", models.UNLOCKABLE, "scikit-learn==0.0.99", alone=False
     ),
-    "missing dependency": Case("loadable", animals.UNLISTED_IMPORT, "matplotlib", alone=False),
+    "missing dependency": Case("loadable", models.UNLISTED_IMPORT, "matplotlib", alone=False),
     "load-time exception": Case(
-        "loadable", animals.RAISES_AT_LOAD, "RuntimeError: the weights are corrupt", alone=False
+        "loadable", models.RAISES_AT_LOAD, "RuntimeError: the weights are corrupt", alone=False
     ),
-    "exits at load": Case("loadable", animals.EXITS_AT_LOAD, "exit status 7", alone=False),
+    "exits at load": Case("loadable", models.EXITS_AT_LOAD, "exit status 7", alone=False),
     "hangs at load": Case(
         "loadable",
-        animals.HANGS_AT_LOAD,
+        models.HANGS_AT_LOAD,
         "did not answer in time",
         {"loadable": {"max_seconds": 2}},
         alone=False,
     ),
     "eats memory at load": Case(
-        "loadable", animals.EATS_MEMORY, "MiB", {"loadable": {"max_memory_mib": 300}}
+        "loadable", models.EATS_MEMORY, "MiB", {"loadable": {"max_memory_mib": 300}}
     ),
-    "no signature": Case("signature", animals.NO_SIGNATURE, "no signature"),
+    "no signature": Case("signature", models.NO_SIGNATURE, "no signature"),
     "changed input type": Case(
-        "signature", animals.CHANGED_TYPE, "input 'rooms' is double, was integer", after_good=True
+        "signature", models.CHANGED_TYPE, "input 'rooms' is double, was integer", after_good=True
     ),
     "new required column": Case(
-        "signature", animals.NEW_COLUMN, "input 'age' is newly required", after_good=True
+        "signature", models.NEW_COLUMN, "input 'age' is newly required", after_good=True
     ),
     "NaN metric": Case(
         "claimed_metrics",
-        animals.NAN_LOGGED,
+        models.NAN_LOGGED,
         "loss nan is not <= 1",
         {"claimed_metrics": {"thresholds": {"loss": {"max": 1}}}},
     ),
-    "missing metric": Case("claimed_metrics", animals.UNLOGGED, "no accuracy"),
-    "constant predictor": Case("measured_metrics", animals.constant, "f1_macro 0.444"),
+    "missing metric": Case("claimed_metrics", models.UNLOGGED, "no accuracy"),
+    "constant predictor": Case("measured_metrics", models.constant, "f1_macro 0.444"),
     "inflated claimed metric": Case(
-        "measured_metrics", animals.INFLATED, "accuracy claimed 0.99, measured 0.791667"
+        "measured_metrics", models.INFLATED, "accuracy claimed 0.99, measured 0.791667"
     ),
     "answers too many": Case(
-        "measured_metrics", animals.WRONG_LENGTH, "answered 241 (ndarray) for 240 rows", alone=False
+        "measured_metrics", models.WRONG_LENGTH, "answered 241 (ndarray) for 240 rows", alone=False
     ),
-    "answers NaN": Case("measured_metrics", animals.ANSWERS_NAN, "accuracy nan", alone=False),
+    "answers NaN": Case("measured_metrics", models.ANSWERS_NAN, "accuracy nan", alone=False),
     "dies when asked": Case(
-        "measured_metrics", animals.DIES_WHEN_ASKED, "exit status 5", alone=False
+        "measured_metrics", models.DIES_WHEN_ASKED, "exit status 5", alone=False
     ),
     "slightly worse than the champion": Case(
         "champion",
-        animals.SLIGHTLY_WORSE,
+        models.SLIGHTLY_WORSE,
         "accuracy 0.958333 against 1",
         after_good=True,
     ),
-    "one bad slice": Case("slices", animals.BAD_SLICE, "region=west (40 rows): accuracy 0.5"),
-    "too slow": Case("latency", animals.SLOW, "single p50 is "),
-    "too large": Case("latency", animals.LARGE, "size is 2.0"),
+    "one bad slice": Case("slices", models.BAD_SLICE, "region=west (40 rows): accuracy 0.5"),
+    "too slow": Case("latency", models.SLOW, "single p50 is "),
+    "too large": Case("latency", models.LARGE, "size is 2.0"),
     "answers that depend on the batch": Case(
         "row_independence",
-        animals.BATCH_DEPENDENT,
+        models.BATCH_DEPENDENT,
         "of 8 rows differ, by 1 at most",
         {"row_independence": {"required": True}},
     ),
@@ -129,7 +129,7 @@ def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Wo
     case, name = CASES[title], title.replace(" ", "-")
     write_limits(workspace.models_dir, name, case.limits)
     if case.after_good:
-        animals.crown(name, animals.GOOD(workspace, name))
+        models.crown(name, models.GOOD(workspace, name))
     version = case.trainer(workspace, name)
 
     refused = validate_model(workspace, name, version)
@@ -148,7 +148,7 @@ def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Wo
 
 def test_unsafe_pickle_is_named_and_never_loaded(workspace: Workspace, tmp_path: Path) -> None:
     write_limits(workspace.models_dir, "bomb", {"serialization": {"trusted_flavors": []}})
-    version = animals.bomb(tmp_path / "exploded")(workspace, "bomb")
+    version = models.bomb(tmp_path / "exploded")(workspace, "bomb")
 
     refused = validate_model(workspace, "bomb", version)
 
@@ -158,9 +158,9 @@ def test_unsafe_pickle_is_named_and_never_loaded(workspace: Workspace, tmp_path:
 
 
 GOOD = {
-    "model from code": animals.GOOD,
-    "scikit-learn": animals.logistic_regression,
-    "prints into every stream": animals.PRINTS,
+    "model from code": models.GOOD,
+    "scikit-learn": models.logistic_regression,
+    "prints into every stream": models.PRINTS,
 }
 
 
@@ -168,7 +168,7 @@ GOOD = {
 def test_good_model_passes_all_gates(title: str, workspace: Workspace) -> None:
     name = title.replace(" ", "-")
     write_limits(workspace.models_dir, name)
-    animals.crown(name, animals.GOOD(workspace, name))
+    models.crown(name, models.GOOD(workspace, name))
 
     release = validate_model(workspace, name, GOOD[title](workspace, name))
 
@@ -186,7 +186,7 @@ def test_good_model_passes_all_gates(title: str, workspace: Workspace) -> None:
 def test_batch_dependent_model_passes_by_default_and_is_not_batched(workspace: Workspace) -> None:
     write_limits(workspace.models_dir, "together")
 
-    release = validate_model(workspace, "together", animals.BATCH_DEPENDENT(workspace, "together"))
+    release = validate_model(workspace, "together", models.BATCH_DEPENDENT(workspace, "together"))
 
     assert_outcomes(release, all_passed())
     assert release.tags["release.batching"] == "false"
@@ -197,24 +197,24 @@ def test_model_is_not_told_the_secrets_of_the_pipeline(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN"):
-        monkeypatch.setenv(variable, "zoo-secret")
+        monkeypatch.setenv(variable, "not-for-models")
     write_limits(workspace.models_dir, "spy")
 
-    release = validate_model(workspace, "spy", animals.LOOKS_FOR_SECRETS(workspace, "spy"))
+    release = validate_model(workspace, "spy", models.LOOKS_FOR_SECRETS(workspace, "spy"))
 
     assert_outcomes(release, all_passed())
-    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "zoo-secret"
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "not-for-models"
 
 
 def test_files_changed_after_validation_are_refused_by_build_and_by_integrity(
     workspace: Workspace,
 ) -> None:
     write_limits(workspace.models_dir, "tampered")
-    version = animals.GOOD(workspace, "tampered")
+    version = models.GOOD(workspace, "tampered")
     release = validate_model(workspace, "tampered", version)
     assert_outcomes(release, all_passed())
 
-    animals.tamper("tampered", version)
+    models.tamper("tampered", version)
 
     with pytest.raises(RefusedError, match="gate integrity; expected digest sha256:"):
         build_context(workspace, release)

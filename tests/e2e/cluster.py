@@ -12,7 +12,7 @@ from model_release.smoke import check_server
 from model_release.targets import Deployment, Running
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.target import KubernetesTarget
-from tests.e2e.load import Load, kubectl
+from tests.e2e.callers import CallersPod, kubectl
 
 SMALL = Kubernetes(
     resources=Resources(
@@ -78,11 +78,11 @@ class Cluster:
         self.lines.clear()
         return self.target.deploy(environment, deployment, progress, verify)
 
-    def load(self, deployment: Deployment) -> Load:
+    def callers(self, deployment: Deployment) -> CallersPod:
         host = f"{slug(deployment.identity.model)}.{self.namespace}.svc.cluster.local"
         frame = {"columns": ["a", "b"], "data": [[100.0, 1.0]]}  # answered without delay
         body = json.dumps({"dataframe_split": frame})
-        return Load(f"{self.namespace}-load", deployment.image, host, body)
+        return CallersPod(f"{self.namespace}-load", deployment.image, host, body)
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         return kubectl(f"--namespace={self.namespace}", *arguments, text=text)

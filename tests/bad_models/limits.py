@@ -1,4 +1,4 @@
-"""The holdout and the limits that every model of the zoo is held to."""
+"""The holdout and the limits that every bad model is held to."""
 
 import hashlib
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def limits(holdout: Path) -> dict[str, Any]:
             "task": "classification",
         },
         "gates": {
-            # Most of the zoo is code; what that code may not do is what the other gates look at.
+            # Most models here are code; what that may not do is what the other gates look at.
             "serialization": {"trusted_flavors": ["python_function"]},
             "loadable": {"max_seconds": 60, "max_memory_mib": 2048},
             "claimed_metrics": {"thresholds": {"accuracy": {"min": 0.75}}},

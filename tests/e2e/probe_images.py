@@ -38,7 +38,7 @@ CMD ["python", "-m", "serving"]
 
 
 @dataclass(frozen=True)
-class Images:
+class ProbeImages:
     """Builds and pushes images; the layers below the model are the same for all of them.
 
     Args:
