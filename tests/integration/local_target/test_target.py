@@ -164,7 +164,7 @@ def test_models_and_environments_are_apart_and_stop_ends_what_is_named(
     deployment = servers.deployment("2", model=evil)
     named = servers.target.deploy("production", deployment, print, lambda _: None)
     staged = servers.target.deploy("staging", deployment, print, lambda _: None)
-    assert named.model == staged.model == evil
+    assert named.identity.model == staged.identity.model == evil
     assert {each.parent.name for each in servers.home.glob("local/*/*")} == {
         "staging",
         "production",
