@@ -188,10 +188,8 @@ def _report(
             f"  {undo}",
         ],
         data={
-            "release": release.id,
-            "model": release.model,
-            "version": release.version,
-            "digest": release.digest,
+            "release": release.id,  # first, as in earlier reports
+            **release.identity.fields(),
             "production": production.url,
             "approved_by": approved.by,
             "gates": judged.document["gates"],

@@ -194,10 +194,8 @@ def _report(
     """The report that the release keeps of its validation."""
     passed = all(outcome.lets_through for outcome in outcomes)
     document = {
-        "release": begun.id,
-        "model": begun.model,
-        "version": begun.version,
-        "digest": begun.digest,
+        "release": begun.id,  # first, as in earlier reports
+        **begun.identity.fields(),
         "champion": champion.version if champion else None,
         "outcome": "passed" if passed else "refused",
         "exit_code": next((each.exit_code for each in outcomes if not each.lets_through), 0),
