@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from model_release import ROOT
 from model_release.errors import OutsideError, ReleaseError, UsageError, disk_full
-from model_release.report import FORMATS, DetailedError, Report, render
+from model_release.report import DetailedError, Report
 from model_release.report.progress import Progress
+from model_release.report.render import FORMATS, render
 from model_release.workspace import Workspace
 
 if TYPE_CHECKING:

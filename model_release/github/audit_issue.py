@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model_release.errors import OutsideError, plain
-from model_release.report import cell
+from model_release.report.markdown import cell
 
 LABEL = "release-audit"
 COLUMNS = ("model", "difference", "expected", "found", "likely cause")

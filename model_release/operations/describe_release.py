@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from model_release import releases
-from model_release.page import Page
 from model_release.page.content import page
 from model_release.page.facts import Evidence, Facts
-from model_release.page.html import html
-from model_release.page.markdown import markdown
 from model_release.releases import Release
+from model_release.report import Document
+from model_release.report.html import html
+from model_release.report.markdown import markdown
 from model_release.stations.deploy_model import described
 from model_release.targets import Target
 from model_release.workspace import Workspace
@@ -20,7 +20,7 @@ FOLDER = "page"
 class Described:
     """A release's page, for GitHub's job summary and for whoever opens the file."""
 
-    page: Page
+    page: Document
     markdown: str
     html: str
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model_release.identity import short_id
 from model_release.report import Table
+from model_release.report.signs import number
 
 LOWER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "seconds", "latency")
 
@@ -52,7 +53,7 @@ def side_by_side(entrants: Sequence[Entrant], *, varying: bool) -> Table:
 
 
 def _shown(value: str | float | None) -> str:
-    return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return value if isinstance(value, str) else number(value, digits=6)
 
 
 def plot(entrants: Sequence[Entrant], metrics: Sequence[str], folder: Path) -> list[Path]:

@@ -1,27 +1,25 @@
-"""What stands on a release's page, section by section (pure)."""
+"""What stands on a release's page, part by part (pure)."""
 
 import difflib
 from collections.abc import Iterator, Sequence
 
 from model_release import commands
 from model_release.image.sbom import PACKAGE
-from model_release.page import Bar, Interval, Link, Page, Section, Step
 from model_release.page.facts import Evidence, Facts
-from model_release.report import Table
+from model_release.report import Bar, Document, Interval, Link, Part, StationOutcome, Table
+from model_release.report.signs import NONE, number
 
-NONE = "–"
 DIFF_LINES = 400
 """More of a manifest's difference than this nobody reads on a page."""
-
 
 MOST_SLICES = 30
 
 
-def page(facts: Facts) -> Page:
+def page(facts: Facts) -> Document:
     """The page of a release as it stands now."""
     release = facts.release
-    sections = (
-        Section("The road", steps=_steps(release)),
+    parts = (
+        Part("The road", road=_road(release)),
         *_changes(facts),
         *_gates(release),
         *_comparison(release),
@@ -32,9 +30,9 @@ def page(facts: Facts) -> Page:
         *_manifest(facts),
         *_approval(release),
         *_way_back(facts),
-        Section("Where to look", links=_links(facts)),
+        Part("Where to look", links=_links(facts)),
     )
-    return Page(f"{release.model} {release.version}", _lead(facts), sections)
+    return Document(f"{release.model} {release.version}", parts, lead=_lead(facts))
 
 
 def _lead(facts: Facts) -> str:
@@ -42,32 +40,32 @@ def _lead(facts: Facts) -> str:
     name = f"{release.model} {release.version}"
     if release.state == "released":
         return f"{name} is champion since {release.champion_since or 'its release'}."
-    refused = [step.name for step in _steps(release) if step.outcome == "refused"]
+    refused = [each.name for each in _road(release) if each.outcome == "refused"]
     if refused:
         return f"{name} was refused at {refused[0]}; production is as it was."
     instead = f"in place of version {champion.version}" if champion else "as first"
     return f"Whoever approves lets {name} into production, {instead}."
 
 
-def _steps(release: Evidence) -> tuple[Step, ...]:
+def _road(release: Evidence) -> tuple[StationOutcome, ...]:
     found, waiting = [], False
     for station in commands.STATIONS:
         outcome = release.result(station)
         if not outcome:
             outcome = "not reached" if waiting else "waiting"
         waiting = waiting or outcome != "passed"
-        found.append(Step(station, outcome))
+        found.append(StationOutcome(station, outcome))
     return tuple(found)
 
 
-def _changes(facts: Facts) -> Iterator[Section]:
+def _changes(facts: Facts) -> Iterator[Part]:
     ours, theirs = facts.release, facts.champion
     before = _origin(theirs) if theirs else {}
     rows = [
         (name, before.get(name) or NONE, value or NONE) for name, value in _origin(ours).items()
     ]
     title = f"champion {theirs.version}" if theirs else "champion (none yet)"
-    yield Section("What changes", table=Table("", ("what", title, "this release"), rows))
+    yield Part(table=Table("What changes", ("what", title, "this release"), rows))
     yield _dependencies(ours.lock, theirs.lock if theirs else "")
 
 
@@ -88,7 +86,7 @@ def _origin(release: Evidence) -> dict[str, str]:
     }
 
 
-def _dependencies(ours: str, theirs: str) -> Section:
+def _dependencies(ours: str, theirs: str) -> Part:
     new, old = dict(PACKAGE.findall(ours)), dict(PACKAGE.findall(theirs))
     rows = [
         (name, old.get(name, NONE), new.get(name, NONE))
@@ -96,18 +94,18 @@ def _dependencies(ours: str, theirs: str) -> Section:
         if new.get(name) != old.get(name)
     ]
     if not theirs:
-        return Section("Dependencies", lines=(f"{len(new)} locked packages; no champion yet.",))
+        return Part("Dependencies", lines=(f"{len(new)} locked packages; no champion yet.",))
     if not rows:
-        return Section("Dependencies", lines=(f"The same {len(new)} packages, by version.",))
-    return Section("Dependencies", table=Table("", ("package", "champion", "this release"), rows))
+        return Part("Dependencies", lines=(f"The same {len(new)} packages, by version.",))
+    return Part(table=Table("Dependencies", ("package", "champion", "this release"), rows))
 
 
-def _gates(release: Evidence) -> Iterator[Section]:
+def _gates(release: Evidence) -> Iterator[Part]:
     rows = [(gate.gate, gate.status, gate.required, gate.found) for gate in release.report.gates]
-    yield Section("Gates", table=Table("", ("gate", "outcome", "required", "found"), rows))
+    yield Part(table=Table("Gates", ("gate", "outcome", "required", "found"), rows))
 
 
-def _comparison(release: Evidence) -> Iterator[Section]:
+def _comparison(release: Evidence) -> Iterator[Part]:
     facts = release.report.facts("champion")
     allowed = release.report.limits("champion").get("max_regression", {})
     intervals = [
@@ -125,9 +123,9 @@ def _comparison(release: Evidence) -> Iterator[Section]:
     rows = []
     for name, pair in release.report.metrics.items():
         found = by_name.get(name)
-        interval = f"{found.low:+.4g} … {found.high:+.4g}" if found else NONE
-        margin = f"{found.allowed:.4g}" if found else NONE
-        values = (_number(pair.get("champion")), _number(pair.get("challenger")))
+        interval = found.span if found else NONE
+        margin = number(found.allowed if found else None)
+        values = (number(pair.get("champion")), number(pair.get("challenger")))
         rows.append((name, *values, interval, margin))
     if not rows:
         return
@@ -135,7 +133,7 @@ def _comparison(release: Evidence) -> Iterator[Section]:
     said = f"worse by ({2 * level - 1:.0%} interval)"
     columns = ("metric", "champion", "this release", said, "allowed")
     lines = ("Both models answered the same holdout rows. Below 0 this release is better.",)
-    yield Section(
+    yield Part(
         "Champion against challenger",
         lines=lines if intervals else (),
         table=Table("", columns, rows),
@@ -143,7 +141,7 @@ def _comparison(release: Evidence) -> Iterator[Section]:
     )
 
 
-def _slices(release: Evidence) -> Iterator[Section]:
+def _slices(release: Evidence) -> Iterator[Part]:
     found = release.report.slices
     if not found:
         return
@@ -153,16 +151,16 @@ def _slices(release: Evidence) -> Iterator[Section]:
         (
             f"{each['column']} = {each['value']}",
             str(each["rows"]),
-            *(_number(each["metrics"].get(name)) for name in names),
+            *(number(each["metrics"].get(name)) for name in names),
         )
         for each in shown
     ]
     more = len(found) - len(shown)
     lines = (f"The lowest; {more} more are in validate/report.json.",) if more else ()
-    yield Section("Slices", lines=lines, table=Table("", ("slice", "rows", *names), rows))
+    yield Part(lines=lines, table=Table("Slices", ("slice", "rows", *names), rows))
 
 
-def _latency(release: Evidence) -> Iterator[Section]:
+def _latency(release: Evidence) -> Iterator[Part]:
     facts, limits = release.report.facts("latency"), release.report.limits("latency")
     bars = [
         Bar(name.removesuffix("_ms").replace("_", " "), value, limits.get(name), "ms")
@@ -173,20 +171,20 @@ def _latency(release: Evidence) -> Iterator[Section]:
         lines = (
             "In the model's own process when the gates ran; the bar is the share of its limit.",
         )
-        yield Section("Latency", lines=lines, bars=bars)
+        yield Part("Latency", lines=lines, bars=bars)
 
 
-def _smoke(release: Evidence) -> Iterator[Section]:
+def _smoke(release: Evidence) -> Iterator[Part]:
     rows = [
         (row["name"], "passed" if row["passed"] else "failed", row["required"], row["found"])
         for row in release.checks
     ]
     if rows:
         columns = ("check", "outcome", "required", "found")
-        yield Section("Smoke test in staging", table=Table("", columns, rows))
+        yield Part(table=Table("Smoke test in staging", columns, rows))
 
 
-def _image(release: Evidence) -> Iterator[Section]:
+def _image(release: Evidence) -> Iterator[Part]:
     if not release.sbom:
         return
     parts = release.sbom["components"]
@@ -197,48 +195,49 @@ def _image(release: Evidence) -> Iterator[Section]:
         ("bill of materials", f"build/sbom.cdx.json, CycloneDX, {len(parts)} components"),
         ("dependency lock", f"sha256 {release.lock_digest or NONE}"),
     ]
-    yield Section("Image", table=Table("", ("what", "value"), rows))
+    yield Part(table=Table("Image", ("what", "value"), rows))
 
 
-def _manifest(facts: Facts) -> Iterator[Section]:
+def _manifest(facts: Facts) -> Iterator[Part]:
     ours, theirs = facts.release.manifest, facts.champion.manifest if facts.champion else ""
     if not ours:
         return
     if not theirs:
         lines = ("Nothing of this model is in production yet; these are its manifests.",)
-        yield Section("Manifests of production", lines=lines, code=ours, language="yaml")
+        yield Part("Manifests of production", lines=lines, code=ours, language="yaml", folded=True)
         return
     difference = list(
         difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "now", "then", lineterm="")
     )
     if len(difference) > DIFF_LINES:
         difference = [*difference[:DIFF_LINES], f"… {len(difference) - DIFF_LINES} more lines"]
-    yield Section(
+    yield Part(
         "Manifests of production",
         lines=() if difference else ("They do not change.",),
         code="\n".join(difference),
         language="diff",
+        folded=True,
     )
 
 
-def _approval(release: Evidence) -> Iterator[Section]:
+def _approval(release: Evidence) -> Iterator[Part]:
     approved = release.approved
     rows = [(name, value) for name, value in vars(approved).items() if value]
     if approved.by:
-        yield Section("Approval", table=Table("", ("what", "value"), rows))
+        yield Part(table=Table("Approval", ("what", "value"), rows))
 
 
-def _way_back(facts: Facts) -> Iterator[Section]:
+def _way_back(facts: Facts) -> Iterator[Part]:
     champion = facts.champion
     if champion is None:
         lines = ("This is the model's first release: there is no version to go back to.",)
-        yield Section("The way back", lines=lines)
+        yield Part("The way back", lines=lines)
         return
     model, version = facts.release.model, champion.version
     through_github = commands.workflow(
         "model-rollback", model_name=model, model_version=version, reason="what is wrong"
     )
-    yield Section(
+    yield Part(
         "The way back",
         lines=(f"To version {version}, deployment and alias together; nothing is built.",),
         code="\n".join(
@@ -260,7 +259,3 @@ def _links(facts: Facts) -> Sequence[Link]:
     if run := release.approved.run:
         found.append(Link("workflow run", run))
     return found or [Link(f"release {release.id}, in a registry without pages", "")]
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.4g}"

@@ -1,23 +1,12 @@
-"""One result, rendered as table, JSON or Markdown."""
+"""What a command found and what a page shows: one document for terminal, Markdown and HTML."""
 
-import io
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_release.errors import RefusedError, plain
-
-FORMATS = ("table", "json", "markdown")
-MARKS = {
-    "passed": "✅",
-    "failed": "❌",
-    "refused": "❌",
-    "error": "💥",
-    "skipped": "⏭️",
-    "waiting": "⏸️",
-    "not reached": "·",
-}
+from model_release.errors import RefusedError
+from model_release.report.signs import number
 
 
 @dataclass(frozen=True)
@@ -27,6 +16,109 @@ class Table:
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One measured value of at least 0 and, where there is one, its limit, in the same unit."""
+
+    label: str
+    value: float
+    limit: float | None = None
+    unit: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether the value is above its limit."""
+        return bool(self.limit and self.value > self.limit)
+
+    @property
+    def figures(self) -> str:
+        """Value and limit in words, such as `25 ms of 100 ms`."""
+        limit = f" of {number(self.limit, 6)} {self.unit}" if self.limit else ""
+        return f"{number(self.value)} {self.unit}{limit}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How much worse the challenger is (negative: better): its interval, and what is allowed."""
+
+    label: str
+    low: float
+    point: float
+    high: float
+    allowed: float
+
+    def at(self, value: float) -> float:
+        """Where a value lies on a line that just holds this and zero, from 0 to 1."""
+        ends = (0.0, self.low, self.high, self.allowed)
+        return (value - min(ends)) / ((max(ends) - min(ends)) or 1.0)
+
+    @property
+    def span(self) -> str:
+        """Both ends in words."""
+        return f"{number(self.low, sign='+')} … {number(self.high, sign='+')}"
+
+    @property
+    def figures(self) -> str:
+        """The point and both ends in words."""
+        return f"{number(self.point, sign='+')} ({self.span})"
+
+
+@dataclass(frozen=True)
+class StationOutcome:
+    """A station of the road and how it went: passed, refused, waiting or not reached."""
+
+    name: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """Where something is to be read."""
+
+    text: str
+    url: str
+
+    @property
+    def address(self) -> str:
+        """The URL, if it is one of http or https that cannot end an attribute; else empty."""
+        return self.url if re.fullmatch(r"https?://[^\s<>\"'\\]+", self.url) else ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a document; what is empty is not shown.
+
+    `code` is text for copying, `language` how it is highlighted; `folded` lets Markdown hide a
+    long one until it is opened.
+    """
+
+    title: str = ""
+    lines: Sequence[str] = ()
+    road: Sequence[StationOutcome] = ()
+    table: Table | None = None
+    intervals: Sequence[Interval] = ()
+    bars: Sequence[Bar] = ()
+    code: str = ""
+    language: str = ""
+    folded: bool = False
+    links: Sequence[Link] = ()
+
+    @property
+    def heading(self) -> str:
+        """Its title, by default that of its table."""
+        return self.title or (self.table.title if self.table else "")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A title with its outcome, where it has one, a sentence that leads in, and the parts."""
+
+    title: str
+    parts: Sequence[Part]
+    outcome: str = ""
+    lead: str = ""
 
 
 class DetailedError(RefusedError):
@@ -50,74 +142,20 @@ class Report:
     data: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = 0
 
-
-def render(report: Report, style: str, width: int = 100, colour: bool = False) -> str:
-    """Render a report in one of FORMATS; the text ends with a newline."""
-    if style == "json":
-        return json.dumps({"outcome": report.outcome, **report.data}, indent=2) + "\n"
-    return _markdown(report) if style == "markdown" else _table(report, width, colour)
-
-
-def _table(report: Report, width: int, colour: bool) -> str:
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        color_system="auto" if colour else None,
-    )
-    console.print(Text(f"{report.title}: {report.outcome}", style="bold"))
-    for table in report.tables:
-        grid = RichTable(
-            title=Text(table.title), title_justify="left", show_edge=False, pad_edge=False
-        )
-        for column in table.columns:
-            grid.add_column(Text(column), overflow="fold")
-        for row in table.rows:
-            grid.add_row(*(Text(plain(cell)) for cell in row))
-        console.print()
-        console.print(grid)
-    if report.lines:
-        console.print()
-    text = out.getvalue()
-    # Lines are for copying: they are never folded.
-    return text + "".join(f"{_indented(line)}\n" for line in report.lines)
+    @property
+    def document(self) -> Document:
+        """What people see of it; its lines are for copying."""
+        tables = [Part(table=table) for table in self.tables]
+        lines = Part(code="\n".join(printable(line) for line in self.lines))
+        return Document(self.title, [*tables, lines] if self.lines else tables, self.outcome)
 
 
-def _indented(line: str) -> str:
-    """A printable line that keeps its indentation: a diff is nothing without it."""
-    return " " * (len(line) - len(line.lstrip(" "))) + plain(line)
+def shares(bars: Sequence[Bar]) -> list[tuple[Bar, float]]:
+    """Each bar and how long it is drawn, of 1: its share of its limit, or of the largest value."""
+    most = max(bar.limit or bar.value for bar in bars) or 1.0
+    return [(bar, min(1.0, bar.value / (bar.limit or most))) for bar in bars]
 
 
-def cell(text: str) -> str:
-    """Text that cannot leave its table cell or become a link, an image, HTML or a mention."""
-    escaped = plain(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    for character in "[]`*_@":
-        escaped = escaped.replace(character, f"\\{character}" if character != "@" else "@\u200b")
-    return escaped
-
-
-def _markdown(report: Report) -> str:
-    parts = [
-        f"## {MARKS.get(report.outcome, '')} {cell(report.title)}: {cell(report.outcome)}",
-        "",
-    ]
-    for table in report.tables:
-        parts += [f"### {cell(table.title)}", ""]
-        parts += [f"| {' | '.join(table.columns)} |", f"|{' --- |' * len(table.columns)}"]
-        for row in table.rows:
-            cells = [f"{MARKS[text]} {text}" if text in MARKS else cell(text) for text in row]
-            parts.append(f"| {' | '.join(cells)} |")
-        parts.append("")
-    if report.lines:
-        parts += [
-            "```",
-            *(_indented(line).replace("```", "'''") for line in report.lines),
-            "```",
-            "",
-        ]
-    return "\n".join(parts)
+def printable(line: str) -> str:
+    """A line without control characters; its indentation stays: a diff is nothing without it."""
+    return "".join(c if c.isprintable() else " " for c in line).rstrip()

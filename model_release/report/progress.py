@@ -4,9 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from model_release.errors import plain
-
-SIGNS = {"passed": "✓", "failed": "✗", "error": "!", "skipped": "–", "not reached": "·"}
-COLOURS = {"passed": "32", "failed": "31", "error": "31", "skipped": "33"}
+from model_release.report.signs import sign_of
 
 
 @dataclass
@@ -31,9 +29,10 @@ class Progress:
 
     def outcome(self, status: str, name: str, text: str, seconds: float | None = None) -> None:
         """A gate or check has spoken."""
-        sign = self._paint(COLOURS.get(status, "2"), SIGNS.get(status, "·"))
+        sign = sign_of(status)
+        painted = self._paint(sign.colour, sign.text)
         time_taken = "" if seconds is None else self._paint("2", f"  {seconds:.1f} s")
-        self._print(f"  {sign} {name:<18} {plain(text)}{time_taken}")
+        self._print(f"  {painted} {name:<18} {plain(text)}{time_taken}")
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if sys.stderr.isatty() else text

@@ -13,7 +13,8 @@ from model_release.identity import PREFIX, short_id
 from model_release.image import docker, signing
 from model_release.processes import environments
 from model_release.releases import Release, names
-from model_release.report import DetailedError, Report, Table, render
+from model_release.report import DetailedError, Report, Table
+from model_release.report.render import render
 from model_release.stations.approve_model import Approval, approve
 from model_release.stations.smoke_test import probe
 from model_release.targets import Deployment, Running, Target

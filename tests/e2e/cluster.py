@@ -7,7 +7,8 @@ from pathlib import Path
 
 from model_release.config.kubernetes_settings import Amounts, Canary, Kubernetes, Resources
 from model_release.identity import PREFIX, slug
-from model_release.report import DetailedError, Report, render
+from model_release.report import DetailedError, Report
+from model_release.report.render import render
 from model_release.smoke import check_server
 from model_release.targets import Deployment, Running
 from model_release.targets.kubernetes import manifests

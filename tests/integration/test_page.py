@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from model_release.page.content import page
-from model_release.page.html import html
+from model_release.report.html import html
 from tests.unit.page.example_releases import facts
-from tests.unit.page.test_renderings import hostile
+from tests.unit.report.test_renderings import hostile
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (

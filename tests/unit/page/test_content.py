@@ -1,22 +1,22 @@
 """What stands on a release's page, from evidence in plain values."""
 
-from model_release.page import Bar, Interval, Link, Section
 from model_release.page.content import page
 from model_release.page.facts import Facts
+from model_release.report import Bar, Interval, Link, Part
 from tests.unit.page.example_releases import altered, facts, gate
 
 
-def section(title: str, given: Facts | None = None) -> Section:
-    (found,) = (each for each in page(given or facts()).sections if each.title == title)
+def part(title: str, given: Facts | None = None) -> Part:
+    (found,) = (each for each in page(given or facts()).parts if each.heading == title)
     return found
 
 
 def titles(given: Facts) -> list[str]:
-    return [each.title for each in page(given).sections]
+    return [each.heading for each in page(given).parts]
 
 
 def rows(title: str, given: Facts | None = None) -> list[list[str]]:
-    table = section(title, given).table
+    table = part(title, given).table
     assert table
     return [list(row) for row in table.rows]
 
@@ -49,7 +49,7 @@ def test_the_lead_says_what_is_asked_and_what_came_of_it() -> None:
 
 
 def test_the_road_waits_at_one_place() -> None:
-    outcomes = [(step.name, step.outcome) for step in section("The road").steps]
+    outcomes = [(each.name, each.outcome) for each in part("The road").road]
     assert outcomes[3:] == [
         ("smoke", "passed"),
         ("approve", "waiting"),
@@ -68,7 +68,7 @@ def test_what_changes_has_author_commit_and_source_run() -> None:
 
 def test_dependencies_that_differ_and_no_others() -> None:
     assert rows("Dependencies") == [["numpy", "2.1.0", "2.2.0"]]
-    assert section("Dependencies", facts(champion=False)).lines == (
+    assert part("Dependencies", facts(champion=False)).lines == (
         "2 locked packages; no champion yet.",
     )
 
@@ -78,7 +78,7 @@ def test_gates_with_required_and_found() -> None:
 
 
 def test_comparison_with_its_interval_and_what_is_allowed() -> None:
-    found = section("Champion against challenger")
+    found = part("Champion against challenger")
     assert found.intervals == [Interval("accuracy", -0.006, -0.002, 0.004, 0.01)]
     assert rows("Champion against challenger") == [
         ["accuracy", "0.96", "0.962", "-0.006 … +0.004", "0.01"],
@@ -93,7 +93,7 @@ def test_worst_slice_first() -> None:
 
 
 def test_latency_against_its_limits() -> None:
-    assert section("Latency").bars == [
+    assert part("Latency").bars == [
         Bar("single p50", 25.0, 100.0, "ms"),
         Bar("single p99", 50.0, 500.0, "ms"),
     ]
@@ -108,7 +108,7 @@ def test_image_bill_and_signature() -> None:
 
 
 def test_manifest_difference() -> None:
-    assert section("Manifests of production").code.splitlines() == [
+    assert part("Manifests of production").code.splitlines() == [
         "--- now",
         "+++ then",
         "@@ -1,2 +1,2 @@",
@@ -119,17 +119,17 @@ def test_manifest_difference() -> None:
 
 
 def test_the_way_back_is_a_command_to_be_copied() -> None:
-    assert section("The way back").code.splitlines() == [
+    assert part("The way back").code.splitlines() == [
         "gh workflow run model-rollback.yaml -f model_name=fraud -f model_version=1 "
         "-f 'reason=what is wrong'",
         "python scripts/rollback_model.py --model-name fraud --model-version 1 "
         "--reason 'what is wrong' --target kubernetes",
     ]
-    assert section("The way back", facts(champion=False)).code == ""
+    assert part("The way back", facts(champion=False)).code == ""
 
 
 def test_links_into_mlflow() -> None:
-    assert list(section("Where to look").links)[:2] == [
+    assert list(part("Where to look").links)[:2] == [
         Link(f"release {'2' * 32} in MLflow", f"https://mlflow.example.com/#/runs/{'2' * 32}"),
         Link("model version", "https://mlflow.example.com/#/models/fraud/versions/2"),
     ]

@@ -2,7 +2,8 @@
 
 import json
 
-from model_release.report import Report, Table, render
+from model_release.report import Report, Table
+from model_release.report.render import render
 
 REPORT = Report(
     title="iris 2",

@@ -1,36 +1,36 @@
-"""The page as Markdown and HTML: whole parts compared, and nothing hostile gets out."""
+"""Documents as Markdown and HTML: whole parts compared, and nothing hostile gets out."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from model_release.page import Bar, Interval, Link, Page, Section, Step
 from model_release.page.content import page
-from model_release.page.html import html
-from model_release.page.markdown import markdown
-from model_release.report import Table
+from model_release.report import Bar, Document, Interval, Link, Part, StationOutcome, Table
+from model_release.report.html import html
+from model_release.report.markdown import markdown
 from tests.unit.page.example_releases import facts
 
 HOSTILE = '<script>alert(1)</script> <img src=x onerror=alert(1)> "quoted" `code` | ![x](y) @team'
 
 
-def one(section: Section) -> Page:
-    return Page("fraud 2", "Look.", [section])
+def one(part: Part) -> Document:
+    return Document("fraud 2", [part], lead="Look.")
 
 
 def test_markdown_of_every_kind_of_part() -> None:
-    section = Section(
+    part = Part(
         "Part",
         lines=["A line."],
-        steps=[Step("validate", "passed"), Step("build", "waiting")],
+        road=[StationOutcome("validate", "passed"), StationOutcome("build", "waiting")],
         table=Table("", ("gate", "outcome"), [("champion", "failed")]),
         bars=[Bar("p50", 25.0, 100.0, "ms"), Bar("p99", 200.0, 100.0, "ms")],
         code="+ added",
         language="diff",
         links=[Link("run", "https://mlflow.example.com/#/runs/1"), Link("no", "javascript:x")],
     )
-    assert markdown(one(section)).splitlines() == [
+    assert markdown(one(part)).splitlines() == [
         "# fraud 2",
         "",
         "**Look.**",
@@ -68,7 +68,7 @@ def test_an_interval_as_characters() -> None:
     (line,) = (
         line
         for line in markdown(
-            one(Section("x", intervals=[Interval("accuracy", -0.5, 0.0, 0.5, 1.0)]))
+            one(Part("x", intervals=[Interval("accuracy", -0.5, 0.0, 0.5, 1.0)]))
         ).splitlines()
         if line.startswith("accuracy")
     )
@@ -89,16 +89,68 @@ class Seen(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-def hostile() -> Page:
+def test_html_of_every_kind_of_text() -> None:
+    part = Part(
+        "A part",
+        lines=["A <line>."],
+        road=[StationOutcome("deploy-production", "not reached")],
+        table=Table("", ("gate", "outcome"), [("a & b", "error"), ("golden", "skipped")]),
+        code="  a\n+ b",
+        language="diff",
+        links=[Link("run", "https://mlflow.example.com/#/runs/(1)"), Link("no", "javascript:x")],
+    )
+    body = html(one(part)).partition("<main>\n")[2].partition("</main>")[0]
+    assert body.splitlines() == [
+        "<h1>fraud 2</h1>",
+        '<p class="lead">Look.</p>',
+        '<section id="a-part">',
+        "<h2>A part</h2>",
+        "<p>A &lt;line&gt;.</p>",
+        '<ol class="road">',
+        '<li class="not-reached"><span>·</span> deploy-production<small>not reached</small></li>',
+        "</ol>",
+        "<table><thead><tr>",
+        "<th>gate</th>",
+        "<th>outcome</th>",
+        "</tr></thead><tbody>",
+        "<tr>",
+        "<td>a &amp; b</td>",
+        '<td class="error">! error</td>',
+        "</tr>",
+        "<tr>",
+        "<td>golden</td>",
+        '<td class="skipped">→ skipped</td>',
+        "</tr>",
+        "</tbody></table>",
+        "<pre>",
+        "  a",
+        '<span class="added">+ b</span>',
+        "</pre>",
+        "<ul>",
+        '<li><a href="https://mlflow.example.com/#/runs/(1)" rel="noreferrer">run</a></li>',
+        "<li>no</li>",
+        "</ul>",
+        "</section>",
+    ]
+
+
+def test_long_code_is_folded_where_it_may_be() -> None:
+    part = Part(code="\n".join("x" * 13))
+    assert "<details>" not in markdown(one(part))
+    folded = markdown(one(replace(part, folded=True)))
+    assert folded.splitlines()[4:7] == ["<details><summary>13 lines</summary>", "", "```"]
+
+
+def hostile() -> Document:
     table = Table(HOSTILE, (HOSTILE,), [(HOSTILE,)])
-    return Page(
+    return Document(
         HOSTILE,
-        HOSTILE,
-        [
-            Section(
+        lead=HOSTILE,
+        parts=[
+            Part(
                 HOSTILE,
                 lines=[HOSTILE],
-                steps=[Step(HOSTILE, "passed")],
+                road=[StationOutcome(HOSTILE, "passed")],
                 table=table,
                 bars=[Bar(HOSTILE, 1.0, 2.0, HOSTILE)],
                 intervals=[Interval(HOSTILE, 0.0, 0.1, 0.2, 0.3)],
