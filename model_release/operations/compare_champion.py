@@ -4,18 +4,18 @@ The gates before it are asked as in a release, because they say whether the mode
 all. Nothing is written to the registry.
 """
 
-from typing import Any
-
 from model_release.errors import RefusedError, UsageError
 from model_release.gates.champion import Limits
 from model_release.gates.evidence import Scores
 from model_release.gates.outcome import Outcome
 from model_release.measurement.collector import Collector
-from model_release.report import Report, Table
+from model_release.releases.validation_tables import champion_table, compared
+from model_release.report import Report
 from model_release.stations.validate_model import ask, challenger_of, champion_of
 from model_release.workspace import Workspace
 
-COLUMNS = ("metric", "champion", "challenger", "worse by", "at most", "allowed")
+COLUMNS = ("champion", "challenger", "worse_by", "at_most", "allowed")
+"""What is shown of each metric."""
 
 
 def compare_champion(workspace: Workspace, model: str, version: str | None) -> Report:
@@ -68,21 +68,16 @@ def _report(
     scores: Scores,
     limits: Limits,
 ) -> Report:
-    facts = dict(outcome.facts)
-    metrics: dict[str, dict[str, Any]] = {}
-    for name in sorted({*scores.measured, *scores.champion_measured, *limits.max_regression}):
-        metrics[name] = {
-            "champion": scores.champion_measured.get(name, facts.get(f"champion_{name}")),
-            "challenger": scores.measured.get(name),
-            "worse_by": facts.get(f"regression_{name}"),
-            "at_most": facts.get(f"regression_bound_{name}"),
-            "allowed": limits.max_regression.get(name),
-        }
-    rows = [(name, *map(_number, values.values())) for name, values in metrics.items()]
+    sides = {"champion": scores.champion_measured, "challenger": scores.measured}
+    pairs = {
+        name: {side: values[name] for side, values in sides.items() if name in values}
+        for name in sorted({*scores.measured, *scores.champion_measured, *limits.max_regression})
+    }
+    metrics = compared(pairs, dict(outcome.facts), limits.max_regression)
     return Report(
         title=f"{model} {version} against champion {champion}",
         outcome=outcome.status,
-        tables=[Table("Champion and challenger", COLUMNS, rows)],
+        tables=[champion_table(metrics, {each: each.replace("_", " ") for each in COLUMNS})],
         lines=[f"required: {outcome.required}", f"found: {outcome.found}"],
         data={
             "model": model,
@@ -92,11 +87,9 @@ def _report(
             "required": outcome.required,
             "found": outcome.found,
             "confidence": limits.confidence,
-            "metrics": metrics,
+            "metrics": {
+                each.name: {column: getattr(each, column) for column in COLUMNS} for each in metrics
+            },
         },
         exit_code=0 if outcome.lets_through else 1,
     )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

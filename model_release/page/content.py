@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from model_release import commands
 from model_release.image.sbom import PACKAGE
 from model_release.page.facts import Evidence, Facts
-from model_release.report import Bar, Document, Interval, Link, Part, StationOutcome, Table
+from model_release.releases.validation_tables import champion_table, compared, gate_table
+from model_release.report import Bar, Document, Link, Part, StationOutcome, Table
 from model_release.report.signs import NONE, number
 
 DIFF_LINES = 400
@@ -101,42 +102,27 @@ def _dependencies(ours: str, theirs: str) -> Part:
 
 
 def _gates(release: Evidence) -> Iterator[Part]:
-    rows = [(gate.gate, gate.status, gate.required, gate.found) for gate in release.report.gates]
-    yield Part(table=Table("Gates", ("gate", "outcome", "required", "found"), rows))
+    yield Part(table=gate_table(release.report.gates))
 
 
 def _comparison(release: Evidence) -> Iterator[Part]:
-    facts = release.report.facts("champion")
-    allowed = release.report.limits("champion").get("max_regression", {})
-    intervals = [
-        Interval(
-            name,
-            facts[f"regression_low_{name}"],
-            facts[f"regression_{name}"],
-            facts[f"regression_bound_{name}"],
-            margin,
-        )
-        for name, margin in allowed.items()
-        if f"regression_bound_{name}" in facts and f"regression_low_{name}" in facts
-    ]
-    by_name = {each.label: each for each in intervals}
-    rows = []
-    for name, pair in release.report.metrics.items():
-        found = by_name.get(name)
-        interval = found.span if found else NONE
-        margin = number(found.allowed if found else None)
-        values = (number(pair.get("champion")), number(pair.get("challenger")))
-        rows.append((name, *values, interval, margin))
-    if not rows:
+    facts, limits = release.report.facts("champion"), release.report.limits("champion")
+    margins = limits.get("max_regression", {}) if facts else {}
+    found = compared(release.report.metrics, facts, margins)
+    if not found:
         return
-    level = release.report.limits("champion").get("confidence", 0.95)
-    said = f"worse by ({2 * level - 1:.0%} interval)"
-    columns = ("metric", "champion", "this release", said, "allowed")
+    intervals = [each.interval for each in found if each.interval]
+    columns = {
+        "champion": "champion",
+        "challenger": "this release",
+        "interval": f"worse by ({2 * limits.get('confidence', 0.95) - 1:.0%} interval)",
+        "allowed": "allowed",
+    }
     lines = ("Both models answered the same holdout rows. Below 0 this release is better.",)
     yield Part(
         "Champion against challenger",
         lines=lines if intervals else (),
-        table=Table("", columns, rows),
+        table=champion_table(found, columns),
         intervals=intervals,
     )
 

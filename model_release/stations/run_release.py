@@ -14,6 +14,7 @@ from model_release.processes.locks import file_lock
 from model_release.releases import Release
 from model_release.releases.history import CHAMPION
 from model_release.releases.validation_report import ValidationReport
+from model_release.releases.validation_tables import champion_table, compared, gate_table
 from model_release.report import Report, Table
 from model_release.stations.approve_model import Approval
 from model_release.stations.build_image import ImageSettings, build_image
@@ -125,41 +126,27 @@ def validation_report(release: Release) -> Report:
     lines = [f"release {release.id}"]
     if stopped:
         lines.append(f"gate {stopped.gate} {stopped.status}; next: {stopped.next_step}")
-    tables = [gate_table(judged)]
-    if judged.metrics:
-        tables.append(comparison_table(judged))
     return Report(
         title=f"{release.model} {release.version}",
         outcome=judged.outcome,
-        tables=tables,
+        tables=_tables(judged),
         lines=lines,
         data=dict(judged.document),
         exit_code=judged.exit_code,
     )
 
 
-def gate_table(report: ValidationReport) -> Table:
-    """The gates of a validation report, one a row."""
-    rows = [
-        (gate.gate, gate.status, gate.required, gate.found, f"{gate.seconds:.1f}")
-        for gate in report.gates
-    ]
-    return Table("Gates", ("gate", "outcome", "required", "found", "s"), rows)
-
-
-def comparison_table(report: ValidationReport) -> Table:
-    """Champion against challenger on the same holdout rows."""
-    champion = report.champion
-    rows = [
-        (name, _number(pair.get("champion")), _number(pair.get("challenger")))
-        for name, pair in report.metrics.items()
-    ]
-    title = f"champion {champion}" if champion else "champion (none yet)"
-    return Table("Champion and challenger", ("metric", title, f"version {report.version}"), rows)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def _tables(judged: ValidationReport) -> list[Table]:
+    """The gates and, where they were measured, the metrics of champion and challenger."""
+    gates = gate_table(judged.gates, times=True)
+    if not judged.metrics:
+        return [gates]
+    champion = judged.champion
+    columns = {
+        "champion": f"champion {champion}" if champion else "champion (none yet)",
+        "challenger": f"version {judged.version}",
+    }
+    return [gates, champion_table(compared(judged.metrics, {}, {}), columns)]
 
 
 def _report(
@@ -177,7 +164,7 @@ def _report(
     return Report(
         title=f"{release.model} {release.version}",
         outcome="passed",
-        tables=[gate_table(judged), comparison_table(judged), *production.measured, stations],
+        tables=[*_tables(judged), *production.measured, stations],
         lines=[
             f"champion of {release.model}: version {release.version}, {release.digest}",
             f"approved by {approved.by} ({approved.how}); release {release.id}",
