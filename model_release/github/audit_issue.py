@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model_release.errors import OutsideError, plain
-from model_release.report.markdown import cell
+from model_release.report import Document, Part, Table, printable
+from model_release.report.markdown import markdown
 
 LABEL = "release-audit"
 COLUMNS = ("model", "difference", "expected", "found", "likely cause")
@@ -53,20 +54,11 @@ def next_step(report: Mapping[str, Any], issues: Sequence[Mapping[str, Any]]) ->
 
 def _body(found: Sequence[Mapping[str, Any]]) -> str:
     keys = ("model", "kind", "expected", "found", "cause")
-    rows = [" | ".join(cell(str(each[key])) for key in keys) for each in found]
-    mends = list(dict.fromkeys(plain(str(each["mend"])).replace("```", "'''") for each in found))
-    return "\n".join(
-        [
-            f"| {' | '.join(COLUMNS)} |",
-            f"|{' --- |' * len(COLUMNS)}",
-            *(f"| {row} |" for row in rows),
-            "",
-            "What mends it:",
-            "",
-            "```",
-            *mends,
-            "```",
-            "",
-            "The hourly audit keeps this issue up to date and closes it.",
-        ]
+    rows = [[str(each[key]) for key in keys] for each in found]
+    mends = dict.fromkeys(printable(str(each["mend"])) for each in found)
+    parts = (
+        Part(table=Table("", COLUMNS, rows)),
+        Part(lines=["What mends it:"], code="\n".join(mends)),
+        Part(lines=["The hourly audit keeps this issue up to date and closes it."]),
     )
+    return markdown(Document("", parts)).rstrip()
