@@ -1,4 +1,4 @@
-"""The connection to MLflow: opened once, patient with faults, its errors turned into ours.
+"""The connection to MLflow: opened once, faults tried again, its errors turned into ours.
 
 MLflow takes over a second to import, so it is imported when a registry is opened, not before.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_release.errors import OutsideError, UsageError
-from model_release.registry.retries import Patient
+from model_release.registry.retries import RetriedCalls
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MLFLOW_DEFAULTS = {
@@ -22,7 +22,7 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 MLFLOW_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Whatever the environment says: `patience` does the retrying, and two would multiply."""
+"""Whatever the environment says: `retries` does the retrying, and two would multiply."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ class Connection:
             mlflow.set_tracking_uri(uri)
             mlflow.set_registry_uri(uri)
             with self._faults(""):
-                self._client = Patient(mlflow.MlflowClient(uri, uri))
+                self._client = RetriedCalls(mlflow.MlflowClient(uri, uri))
 
     @contextmanager
     def _faults(self, what: str, expected: str = "", next_step: str = "") -> Iterator[None]:

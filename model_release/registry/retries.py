@@ -61,7 +61,7 @@ def refused(error: BaseException) -> bool:
     return "NewConnectionError" in said or "NameResolutionError" in said
 
 
-def patience() -> float:
+def retry_seconds() -> float:
     """Seconds for which a call is tried again, from REGISTRY_RETRY_SECONDS.
 
     Raises:
@@ -76,12 +76,12 @@ def patience() -> float:
         ) from error
 
 
-class Patient:
+class RetriedCalls:
     """Calls of an object's methods that are tried again while their fault is transient."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
-        self._seconds = patience()
+        self._seconds = retry_seconds()
         self._answered = False
         self.attempts = 0
         """How often the last call was tried."""

@@ -44,7 +44,7 @@ MEND = (
 )  # fmt: skip
 """What kubectl says, what was expected, what the reader can do; the first that fits is told."""
 
-RETRY_SECONDS = 1.0
+RETRY_EVERY_SECONDS = 1.0
 PROXY_SECONDS = 15.0
 LIBC = ctypes.CDLL(None)
 DIE_WITH_PARENT = 1
@@ -68,18 +68,18 @@ class Kubectl:
     Args:
         namespace: where every call works.
         context: of the kubeconfig; the current one if empty.
-        patience: seconds for which a call is tried again while the API server does not answer.
+        retry_seconds: seconds for which a call is tried again while the API server does not answer.
         timeout: seconds that a single call may take.
     """
 
     namespace: str
     context: str = ""
-    patience: float = 5.0
+    retry_seconds: float = 5.0
     timeout: float = 60.0
 
-    def patient(self, seconds: float) -> "Kubectl":
+    def retrying(self, seconds: float) -> "Kubectl":
         """The same, which waits longer for an API server that is away."""
-        return replace(self, patience=seconds)
+        return replace(self, retry_seconds=seconds)
 
     def run(self, *arguments: str, text: str | None = None, allowed: tuple[int, ...] = (0,)) -> str:
         """Call kubectl; return its standard output.
@@ -96,7 +96,7 @@ class Kubectl:
         def call() -> str:
             return self._once(arguments, text, allowed)
 
-        return retry(call, UnreachableError, self.patience, every=RETRY_SECONDS)
+        return retry(call, UnreachableError, self.retry_seconds, every=RETRY_EVERY_SECONDS)
 
     def json(self, *arguments: str, text: str | None = None) -> Any:
         """The same, for output in JSON."""

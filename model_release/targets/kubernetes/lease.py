@@ -41,13 +41,13 @@ class Lease:
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self.lost = False
 
-    def check(self, patience: float = 0.0) -> None:
+    def check(self, retry_seconds: float = 0.0) -> None:
         """Raise OutsideError if another deploy may hold it by now.
 
-        `patience` is how many seconds an API server that is away is waited for.
+        `retry_seconds` is how many seconds an API server that is away is waited for.
         """
         if not self.lost and time.monotonic() - self._renewed > DURATION_SECONDS:
-            self._renew(patience)
+            self._renew(retry_seconds)
         if self.lost:
             raise OutsideError(
                 f"lease {self._name}",
@@ -77,10 +77,10 @@ class Lease:
             except KubectlError:  # tried again; `check` finds out before anything is changed
                 continue
 
-    def _renew(self, patience: float = 0.0) -> None:
+    def _renew(self, retry_seconds: float = 0.0) -> None:
         with self._lock:
             try:
-                self._replace({"renewTime": _now()}, patience)
+                self._replace({"renewTime": _now()}, retry_seconds)
             except UnreachableError:
                 raise
             except KubectlError as error:
@@ -90,10 +90,10 @@ class Lease:
                 raise
             self._renewed = time.monotonic()
 
-    def _replace(self, change: dict[str, object], patience: float) -> None:
+    def _replace(self, change: dict[str, object], retry_seconds: float) -> None:
         self._document["spec"] |= change
         text = json.dumps(self._document)
-        self._document = self._kubectl.patient(patience).json("replace", "-f", "-", text=text)
+        self._document = self._kubectl.retrying(retry_seconds).json("replace", "-f", "-", text=text)
 
 
 @contextmanager

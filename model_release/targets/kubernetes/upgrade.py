@@ -19,7 +19,7 @@ from model_release.targets.kubernetes.rollout import Pod, follow, look, until_go
 from model_release.targets.kubernetes.slot import Good, Slot, minimum
 from model_release.waiting import polls
 
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 """How long an API server that is away is waited for, to put things back as they were."""
 
 PUT_BACK_SECONDS = 300.0
@@ -67,7 +67,7 @@ class Upgrade:
         except ReleaseError as error:
             raise self._failed(error) from error
         except BaseException:  # Ctrl-C too leaves things as they were
-            self._put_back(self.slot.kubectl.patient(PATIENCE_SECONDS))
+            self._put_back(self.slot.kubectl.retrying(RETRY_SECONDS))
             raise
 
     def _try_canary(self) -> None:
@@ -164,12 +164,12 @@ class Upgrade:
 
     def _failed(self, error: ReleaseError) -> DetailedError:
         """The error to raise: its cause, what was put back, and tables for an operator."""
-        patient = self.slot.kubectl.patient(PATIENCE_SECONDS)
-        seen = causes(patient, self.slot.slug)
-        tables = [*self.tables, *diagnose(patient, self.slot.slug, self.began)]
+        kubectl = self.slot.kubectl.retrying(RETRY_SECONDS)
+        seen = causes(kubectl, self.slot.slug)
+        tables = [*self.tables, *diagnose(kubectl, self.slot.slug, self.began)]
         known = [cause for cause in seen if cause not in error.found]
         try:
-            state = "nothing was put back" if self.lease.lost else self._put_back(patient)
+            state = "nothing was put back" if self.lease.lost else self._put_back(kubectl)
         except ReleaseError as failure:
             state = f"{self.slot.environment} is NOT as before: {failure}"
         detailed = DetailedError(
@@ -190,7 +190,7 @@ class Upgrade:
         Raises:
             ReleaseError: it is not as before.
         """
-        self.lease.check(PATIENCE_SECONDS)
+        self.lease.check(RETRY_SECONDS)
         slot = Slot(kubectl, self.slot.k8s, self.slot.environment, self.slot.model)
         environment, good = slot.environment, self.good
         if good is None:

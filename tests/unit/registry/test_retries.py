@@ -5,7 +5,7 @@ from mlflow.exceptions import MlflowException
 
 from model_release.errors import UsageError
 from model_release.registry import retries
-from model_release.registry.retries import Patient, transient
+from model_release.registry.retries import RetriedCalls, transient
 
 
 class Server:
@@ -30,18 +30,18 @@ def failure(text: str = "500", code: str = "INTERNAL_ERROR") -> MlflowException:
 
 def test_transient_faults_are_tried_again() -> None:
     server = Server(failure(), failure("busy", "TEMPORARILY_UNAVAILABLE"))
-    patient = Patient(server)
-    assert patient.ask("yes") == "yes"
-    assert patient.attempts == server.calls == 3
-    patient.ask("again")
-    assert patient.attempts == 1
+    retrying = RetriedCalls(server)
+    assert retrying.ask("yes") == "yes"
+    assert retrying.attempts == server.calls == 3
+    retrying.ask("again")
+    assert retrying.attempts == 1
 
 
 @pytest.mark.parametrize("code", ["RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"])
 def test_refusals_are_not(code: str) -> None:
     server = Server(failure("no", code))
     with pytest.raises(MlflowException, match="no"):
-        Patient(server).ask("yes")
+        RetriedCalls(server).ask("yes")
     assert server.calls == 1
 
 
@@ -54,14 +54,14 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "0")
     server = Server(failure(), failure())
     with pytest.raises(MlflowException, match="500"):
-        Patient(server).ask("yes")
+        RetriedCalls(server).ask("yes")
     assert server.calls == 1
 
 
 def test_a_bug_is_not_tried_again() -> None:
     server = Server(ZeroDivisionError("bug"))
     with pytest.raises(ZeroDivisionError):
-        Patient(server).ask("yes")
+        RetriedCalls(server).ask("yes")
     assert server.calls == 1
 
 
@@ -72,17 +72,17 @@ def test_an_address_where_nobody_ever_answered_is_told_soon(
     error = failure("NewConnectionError: connection refused")
     server = Server(error, error)
     with pytest.raises(MlflowException):
-        Patient(server).ask("yes")
+        RetriedCalls(server).ask("yes")
     assert server.calls == 1
 
     server = Server()
-    patient = Patient(server)
-    patient.ask("yes")
+    retrying = RetriedCalls(server)
+    retrying.ask("yes")
     server.errors = [error]
-    assert patient.ask("yes") == "yes", "it had answered before"
+    assert retrying.ask("yes") == "yes", "it had answered before"
 
 
 def test_a_number_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "soon")
     with pytest.raises(UsageError, match=r"REGISTRY_RETRY_SECONDS=soon"):
-        Patient(Server())
+        RetriedCalls(Server())
