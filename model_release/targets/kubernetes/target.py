@@ -84,15 +84,7 @@ class KubernetesTarget:
                     )
                     upgrade.run()
                     measured = upgrade.tables
-        running = self.find(environment, model)
-        if running is None:
-            raise OutsideError(
-                f"{model} in {environment}",
-                expected=f"{deployment.identity}, which was just deployed",
-                found="nothing",
-                next_step="see who deleted it, then run again",
-            )
-        return replace(running, measured=measured)
+        return replace(self._just_deployed(environment, deployment), measured=measured)
 
     def manifest(self, environment: str, deployment: Deployment) -> str:
         """What a deploy applies, rendered here: no cluster is asked."""
@@ -124,8 +116,8 @@ class KubernetesTarget:
         slot = self._slot(environment, deployment.identity.model)
         members = [pod for pod in look(slot.kubectl, slot.slug).pods[STABLE] if not pod.ending]
         with slot.kubectl.proxy(slot.slug) as base:
-            faults = [fault(base, pod, deployment.identity) for pod in members]
-        return [fault for fault in faults if fault]
+            found = [fault(base, pod, deployment.identity) for pod in members]
+        return [each for each in found if each]
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
@@ -199,6 +191,17 @@ class KubernetesTarget:
                 public = environment == "production"
                 host = self.settings(identity.model).host if public else None
                 yield _running(environment, identity, each, host)
+
+    def _just_deployed(self, environment: str, deployment: Deployment) -> Running:
+        running = self.find(environment, deployment.identity.model)
+        if running is None:
+            raise OutsideError(
+                f"{deployment.identity.model} in {environment}",
+                expected=f"{deployment.identity}, which was just deployed",
+                found="nothing",
+                next_step="see who deleted it, then run again",
+            )
+        return running
 
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:
