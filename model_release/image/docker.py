@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from model_release import ROOT
 from model_release.errors import OutsideError, UsageError
 from model_release.image.build_failures import explain
 from model_release.processes.tools import Done, call
+from model_release.report.progress import Tell
 
 DOCKERFILE = ROOT / "Dockerfile.mlflow-serve"
 FILE_TIMES = "315532800"
@@ -35,8 +36,6 @@ DIGEST_CODE = ("__init__.py", "digest.py", "errors.py")
 
 BUILD_SECONDS = 3600.0
 ASK_SECONDS = 120.0
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def platform(lock: str) -> Platform:
     return Platform(python, f"linux/{ARCHITECTURES[machine]}")
 
 
-def build(order: Order, *, push: bool, progress: Progress) -> str:
+def build(order: Order, *, push: bool, progress: Tell) -> str:
     """Build the image, start its server once without a network, and push it if asked to.
 
     Returns the digest, `sha256:…`. Whatever goes wrong, nothing is pushed.
@@ -164,7 +163,7 @@ def _lay_out(tools: Path) -> None:
         shutil.copy(ROOT / "model_release" / name, library)
 
 
-def _steps(progress: Progress) -> Callable[[str], None]:
+def _steps(progress: Tell) -> Tell:
     """Turn the lines of `--progress=plain` into one line a stage."""
     said: set[str] = set()
 

@@ -1,10 +1,14 @@
 """What a command says on standard error while it works: stations, and what each of them finds."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_release.errors import plain
 from model_release.report.signs import sign_of
+
+Tell = Callable[[str], None]
+"""Takes one line about what happens now, such as `Progress.step`."""
 
 
 @dataclass

@@ -10,10 +10,8 @@ from typing import Protocol
 from model_release.answers import Tolerances
 from model_release.identity import Identity
 from model_release.report import Table
+from model_release.report.progress import Tell
 from model_release.smoke import Case
-
-Progress = Callable[[str], None]
-"""Takes one line about what happens now."""
 
 Verify = Callable[[str], None]
 """Takes the base URL of a server that no caller reaches yet; its ReleaseError stops the deploy."""
@@ -95,7 +93,7 @@ class Target(Protocol):
         ...
 
     def deploy(
-        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+        self, environment: str, deployment: Deployment, progress: Tell, verify: Verify
     ) -> Running:
         """Make `deployment` what serves its model in `environment`; nothing if it already does.
 

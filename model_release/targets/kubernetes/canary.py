@@ -9,7 +9,8 @@ import requests
 
 from model_release.config.kubernetes_settings import Canary
 from model_release.report import Table
-from model_release.targets import Deployment, Progress
+from model_release.report.progress import Tell
+from model_release.targets import Deployment
 from model_release.targets.kubernetes import analysis
 from model_release.targets.kubernetes.analysis import AnalysisLimits, Decision
 from model_release.targets.kubernetes.traffic import TICK_SECONDS, Group, Replay, both_tracks
@@ -38,7 +39,7 @@ class AnalysisRun:
     base: str
     deployment: Deployment
     settings: Canary
-    progress: Progress
+    progress: Tell
     check: Callable[[], None]
 
     def measure(self) -> Decision:

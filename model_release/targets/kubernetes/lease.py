@@ -10,12 +10,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from model_release.errors import OutsideError
+from model_release.report.progress import Tell
 from model_release.targets.kubernetes.kubectl import Kubectl, KubectlError, UnreachableError
 from model_release.waiting import polls
 
@@ -98,7 +99,7 @@ class Lease:
 
 @contextmanager
 def hold(
-    kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Callable[[str], None]
+    kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Tell
 ) -> Iterator[Lease]:
     """Hold the lease `name` while the block runs.
 
@@ -120,9 +121,7 @@ def hold(
         lease.release()
 
 
-def _acquire(
-    kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Callable[[str], None]
-) -> Any:
+def _acquire(kubectl: Kubectl, name: str, what: str, wait_seconds: float, progress: Tell) -> Any:
     first_seen: dict[str, float] = {}
     holder = ""
     for _ in polls(wait_seconds, every=POLL_SECONDS):

@@ -1,12 +1,13 @@
 """What a Deployment and its pods say about a rollout, and waiting for its end."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from model_release.errors import OutsideError
 from model_release.identity import Identity
+from model_release.report.progress import Tell
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.manifests import (
     CANARY,
@@ -83,9 +84,7 @@ def look(kubectl: Kubectl, slug: str) -> Snapshot:
     return Snapshot(states, tracks)
 
 
-def follow(
-    kubectl: Kubectl, slug: str, track: str, seconds: float, progress: Callable[[str], None]
-) -> list[Pod]:
+def follow(kubectl: Kubectl, slug: str, track: str, seconds: float, progress: Tell) -> list[Pod]:
     """Wait until a rollout is complete; return the pods that serve.
 
     Args:

@@ -17,7 +17,8 @@ from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.report import Table
-from model_release.targets import Deployment, Diff, Progress, Running, Verify
+from model_release.report.progress import Tell
+from model_release.targets import Deployment, Diff, Running, Verify
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
@@ -50,7 +51,7 @@ class KubernetesTarget:
     runs_images: bool = True
 
     def deploy(
-        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+        self, environment: str, deployment: Deployment, progress: Tell, verify: Verify
     ) -> Running:
         """Make `deployment` what serves its model in `environment`; see `targets.Target`.
 

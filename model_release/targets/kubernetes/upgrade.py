@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.report import DetailedError, Table
-from model_release.targets import Deployment, Progress, Verify
+from model_release.report.progress import Tell
+from model_release.targets import Deployment, Verify
 from model_release.targets.kubernetes import analysis
 from model_release.targets.kubernetes.canary import AnalysisRun, canary_table
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
@@ -48,7 +49,7 @@ class Upgrade:
     manifest: str
     good: Good | None
     lease: Lease
-    progress: Progress
+    progress: Tell
     verify: Verify
     base: str
     tables: list[Table] = field(default_factory=list)

@@ -16,8 +16,9 @@ from model_release import commands
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
+from model_release.report.progress import Tell
 from model_release.smoke import ask_identity
-from model_release.targets import Deployment, Diff, Progress, Running, Verify
+from model_release.targets import Deployment, Diff, Running, Verify
 from model_release.targets.local.port import HOST, bind
 from model_release.targets.local.slot import ServerProcess, Slot
 
@@ -47,7 +48,7 @@ class LocalTarget:
     runs_images: bool = False
 
     def deploy(
-        self, environment: str, deployment: Deployment, progress: Progress, verify: Verify
+        self, environment: str, deployment: Deployment, progress: Tell, verify: Verify
     ) -> Running:
         """Make `deployment` what serves its model in `environment`; see `targets.Target`.
 
@@ -130,7 +131,7 @@ class LocalTarget:
         port: int,
         environment: str,
         deployment: Deployment,
-        progress: Progress,
+        progress: Tell,
         verify: Verify,
     ) -> ServerProcess:
         incumbent = slot.incumbent()
