@@ -121,19 +121,22 @@ def overlay(
         "resources": [_relative(k8s / environment, folder)],
         "components": [_relative(path, folder) for path in components],
         "labels": [{"pairs": {NAME: name}, "includeSelectors": True}],
-        "patches": [
-            _delete({"labelSelector": COMPONENT.replace("=", "!=")}),
-            _deployment(workload),
-            *(
-                _canary(name, canary_replicas)
-                if canary_replicas
-                else _stable(name, workload.settings, _replicas(workload.settings, environment))
-            ),
-        ],
+        "patches": _patches(name, environment, workload, canary_replicas),
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / "kustomization.yaml").write_text(text, encoding="utf-8")
     return folder
+
+
+def _patches(name: str, environment: str, workload: Workload, canary_replicas: int) -> list[Patch]:
+    settings = workload.settings
+    track = (
+        _canary(name, canary_replicas)
+        if canary_replicas
+        else _stable(name, settings, _replicas(settings, environment))
+    )
+    others = _delete({"labelSelector": COMPONENT.replace("=", "!=")})
+    return [others, _deployment(workload), *track]
 
 
 def _check_image(workload: Workload) -> None:

@@ -14,9 +14,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from model_release import ROOT, commands
 from model_release.errors import OutsideError, UsageError
@@ -230,25 +232,11 @@ class Slot:
             )
         folder = self.folder / "servers" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         folder.mkdir(parents=True, mode=0o700)
-        # -B: compiled files would change the context, whose digest is checked.
-        settings = {key: os.environ[key] for key in os.environ if key.startswith("SERVING_")}
-        command = [str(deployment.python), "-I", "-B", sandbox.__file__, str(SERVER_PROCESS)]
-        command += ["--context", str(deployment.context.resolve())]
-        command += ["--slot", str(self.folder.resolve())]
+        command = [str(deployment.python), *self._arguments(deployment.context)]
         with (folder / "lock").open("wb") as lock, (folder / "log").open("ab") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
-                subprocess.run(
-                    [*command, "--lock", str(lock.fileno())],
-                    cwd=folder,
-                    env=without_secrets(folder) | settings,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[lock.fileno()],
-                    timeout=LAUNCH_SECONDS,
-                    check=False,
-                )
+                _launch([*command, "--lock", str(lock.fileno())], folder, lock, log)
             except (OSError, subprocess.TimeoutExpired) as error:
                 wanted = deployment.identity
                 build = commands.station("build", wanted.model, wanted.version)
@@ -260,8 +248,29 @@ class Slot:
                 ) from error
         return ServerProcess(folder)
 
+    def _arguments(self, context: Path) -> list[str]:
+        """What the interpreter is to run; -B: compiled files would change the checked context."""
+        program = ["-I", "-B", sandbox.__file__, str(SERVER_PROCESS)]
+        return [*program, "--context", str(context.resolve()), "--slot", str(self.folder.resolve())]
+
     def prune(self) -> None:
         """Remove what dead servers left, but for the newest of them: its log may be wanted."""
         dead = [server for server in self.servers() if not server.alive]
         for server in dead[:-1]:
             shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def _launch(command: Sequence[str], folder: Path, lock: IO[bytes], log: IO[bytes]) -> None:
+    """Run the command until the server has detached itself from it."""
+    settings = {key: os.environ[key] for key in os.environ if key.startswith("SERVING_")}
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=without_secrets(folder) | settings,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[lock.fileno()],
+        timeout=LAUNCH_SECONDS,
+        check=False,
+    )
