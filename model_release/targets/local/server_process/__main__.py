@@ -2,7 +2,7 @@
 
     <environment's python> -I <this folder> --context DIR --slot DIR --lock FD
 
-The current folder is this server's own; `targets/slot.py` is the other side of what lies there:
+The current folder is this server's own; `local/slot.py` is the other side of what lies there:
 
     lock        inherited open and locked: held as long as this process lives, however it ends
     state.json  pid, phase (loading, ready, serving, draining), ports, since, and the release
