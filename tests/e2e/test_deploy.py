@@ -62,6 +62,11 @@ def test_the_deployers_own_permissions_suffice(
                 assert "first deployment here: nothing to compare a canary with" in cluster.lines
             assert cluster.deploy(first, environment) == replace(running, measured=())
             assert cluster.lines == [f"{environment} already serves {first.identity}"]
+            target = cluster.target
+            assert "with what a deploy may do there" in target.check(environment, MODEL)
+            assert target.find(environment, MODEL) == replace(running, measured=())
+            assert str(target.diff(environment, first)) == ""
+            assert target.faults(environment, first) == []
     assert {run.environment for run in cluster.target.running()} == {"staging", "production"}
 
 
