@@ -226,7 +226,12 @@ def _attempt(arguments: argparse.Namespace, action: Action) -> Report:
     )
     try:
         if getattr(arguments, "model_name", None) == "":
-            raise UsageError("model name", expected="--model-name or MODEL_NAME", found="neither")
+            raise UsageError(
+                "model name",
+                expected="--model-name or MODEL_NAME",
+                found="neither",
+                next_step="give one of them",
+            )
         return action(arguments, workspace)
     except (Exception, KeyboardInterrupt) as cause:  # noqa: BLE001 - the last line of defence
         if arguments.debug:

@@ -23,9 +23,7 @@ class ReleaseError(Exception):
 
     exit_code = 3
 
-    def __init__(
-        self, what: str, *, expected: str = "", found: str = "", next_step: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, next_step: str, expected: str = "", found: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.expected = expected

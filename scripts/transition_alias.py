@@ -14,7 +14,12 @@ def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.operations.transition_alias import transition_alias
 
     if not arguments.model_version:
-        raise UsageError("model version", expected="--model-version", found="none")
+        raise UsageError(
+            "model version",
+            expected="--model-version",
+            found="none",
+            next_step="name the version that the alias shall point to",
+        )
     expected = arguments.expected
     entry = transition_alias(
         workspace,

@@ -44,7 +44,12 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
     with workspace.scratch() as folder:
         _fill(folder, release, model, workspace.serving)
         if model_digest(folder / "model") != release.digest:
-            raise RefusedError("build context", expected=release.digest, found="other files")
+            raise RefusedError(
+                "build context",
+                expected=release.digest,
+                found="other files",
+                next_step="see what else writes to the state folder, then build again",
+            )
         made = Context(path, model_digest(folder))
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path, ignore_errors=True)

@@ -40,6 +40,8 @@ from model_release.processes.environments import Lock, LockError
 ANSWER_SECONDS = 600.0
 """How long a model may take for one batch of the holdout, or for all rows that are timed."""
 
+SEE_GATE = "see what the gate `environment` found"
+
 Evidence = TypeVar("Evidence")
 
 
@@ -132,7 +134,7 @@ class Collector:
         """
         self.collect(Environment)
         if self._lock is None:
-            raise LockError("the model's requirements are not locked")
+            raise LockError("the model's requirements are not locked", next_step=SEE_GATE)
         return self._lock.path
 
     @property
@@ -144,7 +146,7 @@ class Collector:
         """
         self.collect(Environment)
         if self._python is None:
-            raise LockError("the model has no environment")
+            raise LockError("the model has no environment", next_step=SEE_GATE)
         return self._python
 
     def _files(self) -> Files:

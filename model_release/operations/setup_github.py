@@ -102,7 +102,12 @@ def _people(github: GitHub, logins: Sequence[str]) -> dict[str, int]:
     for login in logins:
         person = github.find(f"/users/{login}")
         if person is None:
-            raise UsageError(f"reviewer {login!r}", expected="a login on GitHub", found="nobody")
+            raise UsageError(
+                f"reviewer {login!r}",
+                expected="a login on GitHub",
+                found="nobody",
+                next_step="correct --reviewer",
+            )
         found[str(person["login"])] = int(person["id"])
     return found
 
@@ -110,7 +115,9 @@ def _people(github: GitHub, logins: Sequence[str]) -> dict[str, int]:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
-        raise UsageError(f"--variable {text!r}", expected="NAME=VALUE")
+        raise UsageError(
+            f"--variable {text!r}", expected="NAME=VALUE", next_step="give it a name and a value"
+        )
     return name, value
 
 

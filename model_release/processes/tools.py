@@ -58,7 +58,10 @@ def call(command: Sequence[str], *, seconds: float, listener: Listener | None = 
             overdue = not timer.is_alive()
             timer.cancel()
     if overdue:
-        raise OutsideError(f"{' '.join(command[:3])}: no end after {seconds:g} s")
+        raise OutsideError(
+            f"{' '.join(command[:3])}: no end after {seconds:g} s",
+            next_step=f"see what {command[0]} waits for, then run the same command again",
+        )
     return Done(process.returncode, out, err)
 
 

@@ -3,7 +3,6 @@
 MLflow takes over a second to import, so it is imported when a registry is opened, not before.
 """
 
-import errno
 import gc
 import os
 import re
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from model_release.errors import OutsideError, UsageError
+from model_release.errors import OutsideError, UsageError, disk_full
 from model_release.registry.retries import RetriedCalls
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -76,13 +75,11 @@ class Connection:
         except (requests.RequestException, SQLAlchemyError) as error:
             raise self._failed(error) from error
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise OutsideError(
-                "disk full" if full else "files of the registry",
+            raise disk_full(error) or OutsideError(
+                "files of the registry",
                 found=str(error),
-                next_step="free space and run the same command again"
-                if full
-                else "see that the artifact store can be reached, then run the same command again",
+                next_step="see that the artifact store can be reached, then run the same "
+                "command again",
             ) from error
         except _boto_errors() as error:
             raise OutsideError(

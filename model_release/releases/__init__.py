@@ -145,7 +145,10 @@ def load(registry: Registry, run_id: str) -> Release:
     tags = registry.run_tags(run_id)
     if names.FORMAT not in tags:
         raise UsageError(
-            f"run {run_id}", expected="a release", found=f"a run without {names.FORMAT}"
+            f"run {run_id}",
+            expected="a release",
+            found=f"a run without {names.FORMAT}",
+            next_step="name the run of a release: the experiments releases/<model> have them",
         )
     told = tags[names.FORMAT]
     if not told.isdecimal() or int(told) > FORMAT:

@@ -41,10 +41,10 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (RefusedError("no"), 1),
-        (UsageError("wrong"), 2),
-        (OutsideError("down"), 3),
-        (ReleaseError("other"), 3),
+        (RefusedError("no", next_step=""), 1),
+        (UsageError("wrong", next_step=""), 2),
+        (OutsideError("down", next_step=""), 3),
+        (ReleaseError("other", next_step=""), 3),
         (KeyboardInterrupt(), 3),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/none"), 3),
         (OSError(errno.ENOSPC, "No space left on device"), 3),
@@ -110,7 +110,7 @@ def test_job_summary_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert cli.run(options(), ["-o", str(tmp_path / "x")], giving(OK)) == 0
-    assert cli.run(options(), [], raising(RefusedError("no such luck"))) == 1
+    assert cli.run(options(), [], raising(RefusedError("no such luck", next_step=""))) == 1
     text = summary.read_text()
     assert text.startswith("before\n## ✅ thing: passed\n")
     assert "no such luck" in text

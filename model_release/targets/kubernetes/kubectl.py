@@ -207,7 +207,12 @@ def _port(process: subprocess.Popen[str]) -> int:
     line = process.stdout.readline()
     told = re.search(r"127\.0\.0\.1:(\d+)", line)
     if not told:
-        raise KubectlError("kubectl proxy", expected="a local port", found=line.strip())
+        raise KubectlError(
+            "kubectl proxy",
+            expected="a local port",
+            found=line.strip() or "no answer",
+            next_step="run `kubectl proxy --port=0` and see what it says",
+        )
     return int(told.group(1))
 
 

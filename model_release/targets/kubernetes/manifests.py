@@ -68,7 +68,10 @@ def namespace(k8s: Path, environment: str) -> str:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(
-            str(path), expected="an environment's kustomization", found=" ".join(str(error).split())
+            str(path),
+            expected="an environment's kustomization",
+            found=" ".join(str(error).split()),
+            next_step="restore the file from the repository",
         ) from error
     name = found.get("namespace") if isinstance(found, dict) else None
     if not isinstance(name, str):

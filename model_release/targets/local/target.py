@@ -240,7 +240,10 @@ def _running(environment: str, server: ServerProcess) -> Running:
     state = server.state()
     if state is None:
         raise OutsideError(
-            f"state of server {server.folder}", expected="what it wrote", found="nothing"
+            f"state of server {server.folder}",
+            expected="what it wrote",
+            found="nothing",
+            next_step=f"{commands.make('stop')}, then deploy again",
         )
     return Running(
         environment=environment,

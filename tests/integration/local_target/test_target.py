@@ -67,7 +67,7 @@ def test_refused_by_verify_the_old_one_serves_on(serving: LocalServers, first: R
     def refuse(url: str) -> None:
         assert ask_identity(url).version == "2"
         assert ask_identity(first.url).version == "1"
-        raise RefusedError("golden predictions", found="others")
+        raise RefusedError("golden predictions", found="others", next_step="look")
 
     with pytest.raises(RefusedError):
         serving.deploy("2", refuse)
