@@ -1,9 +1,9 @@
-"""Train the example model: a random forest on iris, registered as a model version.
+"""The training of the example model: a random forest on iris, registered as a model version.
 
     python examples/train_sklearn.py                                 # what `make release` trains
     python examples/train_sklearn.py --max-depth 1 --n-estimators 1  # worse: the gates refuse it
 
-`MLFLOW_TRACKING_URI` says which registry gets it.
+`MLFLOW_TRACKING_URI` is the registry that the model goes to.
 """
 
 import argparse
@@ -26,18 +26,30 @@ from sklearn.model_selection import train_test_split
 TARGET = "species"
 TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
-"""What the model needs, said outright: MLflow's guess takes seconds and adds what trained it."""
+"""What the model needs. Listed, because MLflow's guess takes seconds and adds training packages."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The options; every default is the example's."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    options.add_argument("--model-name", default=os.environ.get("MODEL_NAME", "iris-classifier"))
-    options.add_argument("--experiment", default="iris")
-    options.add_argument("--n-estimators", type=int, default=100)
-    options.add_argument("--max-depth", type=int, default=5)
-    options.add_argument("--seed", type=int, default=42)
-    options.add_argument("--write-holdout", type=Path, help="also write the 20 %% split as CSV")
+    options.add_argument(
+        "--model-name",
+        default=os.environ.get("MODEL_NAME", "iris-classifier"),
+        help="the name to register the model under (environment: MODEL_NAME)",
+    )
+    options.add_argument(
+        "--experiment", default="iris", help="the MLflow experiment of the run (iris)"
+    )
+    options.add_argument(
+        "--n-estimators", type=int, default=100, help="the number of trees in the forest (100)"
+    )
+    options.add_argument("--max-depth", type=int, default=5, help="the depth of each tree (5)")
+    options.add_argument(
+        "--seed", type=int, default=42, help="the seed of the split and of the forest (42)"
+    )
+    options.add_argument(
+        "--write-holdout", type=Path, help="also write the 20 %% test split to this CSV file"
+    )
     return options
 
 

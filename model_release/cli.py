@@ -35,7 +35,7 @@ def parser(
     example: str,
     *,
     model: bool = True,
-    version: str | None = "version number; the newest if not given",
+    version: str | None = "the number of the model version; the newest one if not given",
 ) -> argparse.ArgumentParser:
     """The options that every script has; those of a model version unless `model` is false.
 
@@ -47,25 +47,44 @@ def parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if model:
-        add_env(options, "--model-name", "MODEL_NAME", "registered model")
+        add_env(options, "--model-name", "MODEL_NAME", "the model's registered name")
         if version:
             add_env(options, "--model-version", "MODEL_VERSION", version)
     add_env(
         options,
         "--tracking-uri",
         "MLFLOW_TRACKING_URI",
-        "MLflow; SQLite in the state folder if not given",
+        "the address of MLflow; SQLite in the state folder if not given",
     )
-    add_env(options, "--home", "RELEASE_HOME", "state folder", str(ROOT / ".release"))
-    add_env(options, "--models-dir", "MODELS_DIR", "folder of <model>.yaml", str(ROOT / "models"))
+    add_env(
+        options,
+        "--home",
+        "RELEASE_HOME",
+        "the state folder: environments, downloads, logs",
+        str(ROOT / ".release"),
+    )
+    add_env(
+        options,
+        "--models-dir",
+        "MODELS_DIR",
+        "the folder of the configurations, <model>.yaml",
+        str(ROOT / "models"),
+    )
     options.add_argument(
-        "--format", choices=FORMATS, default="table", help="of the report on stdout"
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="the format of the report on standard output",
     )
     options.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the report there instead"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the report to this file, not to standard output",
     )
-    options.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    options.add_argument("--debug", action="store_true", help="show tracebacks")
+    options.add_argument("--quiet", action="store_true", help="show no progress on standard error")
+    options.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return options
 
 
@@ -83,21 +102,28 @@ def add_env(
 
 def add_target(options: argparse.ArgumentParser) -> None:
     """Add the choice of a target."""
-    add_env(options, "--target", "RELEASE_TARGET", "where to: local or kubernetes", "local")
+    add_env(
+        options, "--target", "RELEASE_TARGET", "where releases run: local or kubernetes", "local"
+    )
     add_env(
         options,
         "--context",
         "KUBE_CONTEXT",
-        "of the kubeconfig, for kubernetes; production wants it named where there are several",
+        "the context of the kubeconfig; production on Kubernetes needs it if there are several",
     )
-    add_env(options, "--k8s", "K8S_DIR", "folder of the manifests", str(ROOT / "k8s"))
+    add_env(
+        options, "--k8s", "K8S_DIR", "the folder of the Kubernetes manifests", str(ROOT / "k8s")
+    )
 
 
 def add_deploy_options(options: argparse.ArgumentParser) -> None:
     """Add what a deployment needs: the target and the approver."""
     add_target(options)
     add_env(
-        options, "--approve", "RELEASE_APPROVER", "who approves production, where nobody is asked"
+        options,
+        "--approve",
+        "RELEASE_APPROVER",
+        "the name of the person who approves production; else the terminal asks",
     )
 
 
@@ -107,7 +133,7 @@ def add_protection(options: argparse.ArgumentParser) -> None:
         options,
         "--protection",
         "PRODUCTION_PROTECTION",
-        "required, or optional where the plan of the repository lacks it",
+        "required, or optional if the plan of the repository cannot protect environments",
         "required",
     )
 
@@ -118,20 +144,30 @@ def add_image_options(options: argparse.ArgumentParser) -> None:
         options,
         "--image-registry",
         "IMAGE_REGISTRY",
-        "host and path of the image, such as ghcr.io/owner; no image if not given",
+        "the host and path of the image, such as ghcr.io/owner; no image is built if not given",
     )
     add_env(
         options,
         "--base-image",
         "BASE_IMAGE",
-        "base, best by digest; python:3.x-slim-bookworm if not given",
+        "the base image, best by digest; python:3.x-slim-bookworm if not given",
     )
 
 
 def add_release(options: argparse.ArgumentParser) -> None:
     """Add the choice of a release: what the jobs of a workflow hand on."""
-    add_env(options, "--release", "RELEASE_ID", "id of the release; the version's newest if empty")
-    add_env(options, "--image-digest", "IMAGE_DIGEST", "what its image has to be, if given")
+    add_env(
+        options,
+        "--release",
+        "RELEASE_ID",
+        "the id of the release; the version's newest one if empty",
+    )
+    add_env(
+        options,
+        "--image-digest",
+        "IMAGE_DIGEST",
+        "the digest that the image of the release must have; not checked if empty",
+    )
 
 
 def release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
@@ -149,7 +185,7 @@ def target(arguments: argparse.Namespace, workspace: Workspace) -> "Target":
     """The target that the options name, with the ports of the model's configuration.
 
     Raises:
-        UsageError: no such target, or a port that is no port.
+        UsageError: no such target, or a variable that is not a port number.
     """
     if arguments.target == "kubernetes":
         from model_release.targets.kubernetes.target import KubernetesTarget
@@ -163,7 +199,7 @@ def target(arguments: argparse.Namespace, workspace: Workspace) -> "Target":
         raise UsageError(
             f"target {arguments.target!r}",
             expected="local or kubernetes",
-            next_step="--target local or --target kubernetes",
+            next_step="give --target local or --target kubernetes",
         )
     from model_release.targets.local.target import LocalTarget
 
@@ -182,7 +218,9 @@ def _port(variable: str, default: int) -> int:
     text = os.environ.get(variable) or str(default)
     if not (text.isdecimal() and 1 <= int(text) <= 65535):
         raise UsageError(
-            f"{variable}={text}", expected="a port number from 1 to 65535", next_step="change it"
+            f"{variable}={text}",
+            expected="a port number from 1 to 65535",
+            next_step=f"set {variable} to a free port, or unset it",
         )
     return int(text)
 
@@ -230,7 +268,7 @@ def _attempt(arguments: argparse.Namespace, action: Action) -> Report:
                 "model name",
                 expected="--model-name or MODEL_NAME",
                 found="neither",
-                next_step="give one of them",
+                next_step="give --model-name NAME, or set MODEL_NAME",
             )
         return action(arguments, workspace)
     except (Exception, KeyboardInterrupt) as cause:  # noqa: BLE001 - the last line of defence
@@ -248,14 +286,14 @@ def _known(cause: BaseException) -> ReleaseError:
     if isinstance(cause, OSError) and cause.filename:
         return disk_full(cause) or OutsideError(
             f"file {cause.filename}",
-            expected="to be read or written",
+            expected="a file that can be read or written",
             found=cause.strerror or type(cause).__name__,
-            next_step="see that its folder is there and yours, then run the same command again",
+            next_step="check that its folder exists and is yours, then run the same command again",
         )
     return disk_full(cause) or OutsideError(
         f"unexpected {type(cause).__name__}",
         found=str(cause)[:300],
-        next_step="run again with --debug and report what it shows",
+        next_step="run the same command again with --debug and report the traceback",
     )
 
 

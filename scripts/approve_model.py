@@ -1,4 +1,4 @@
-"""Set or show the approval of a model version: its status, by whom, when and why."""
+"""The approval of a model version, shown or set: its status, by whom, when and why."""
 
 import argparse
 from collections.abc import Sequence
@@ -43,10 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
     )
     options.add_argument(
-        "--status", choices=("approved", "rejected"), help="only shown if not given"
+        "--status",
+        choices=("approved", "rejected"),
+        help="approve or reject the release; only show its approval if not given",
     )
-    options.add_argument("--reason", default="", help="why; kept with the approval")
-    cli.add_env(options, "--approve", "RELEASE_APPROVER", "who decides")
+    options.add_argument("--reason", default="", help="the reason, which is kept with the approval")
+    cli.add_env(options, "--approve", "RELEASE_APPROVER", "the name of the person who decides")
     cli.add_release(options)
     return cli.run(options, argv, approve)
 

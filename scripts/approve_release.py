@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Read the approvals of this run, hold them against the model's rules, record them."""
+    """Read the approvals of this run, check them by the model's rules, record them."""
     from model_release.github import GitHub
     from model_release.stations.approve_release import Trust, approve_release
 

@@ -1,4 +1,4 @@
-"""Audit: ledger, aliases, files, images and servers; every difference with what mends it."""
+"""The audit: every difference between ledger, aliases, files, images and servers, and its fix."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 
 def audit(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Compare, mend what may be mended where that was asked for, and say what is left."""
+    """Compare; with --fix repair what is safe to fix; say what is left."""
     from model_release.operations.audit_release import Audit
     from model_release.registry import check_name
     from model_release.releases import ledger
@@ -24,7 +24,7 @@ def audit(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when all is as the ledger says, 1 when a difference is left."""
     options = cli.parser(
-        "Compare ledger, aliases, files, images and servers; name what mends each difference.",
+        "Compare ledger, aliases, files, images and servers; say how to fix each one.",
         commands.script("audit_release", target="kubernetes", format="json"),
         model=False,
     )
@@ -33,15 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         dest="model",
         default=os.environ.get("MODEL_NAME", ""),
         metavar="MODEL_NAME",
-        help="one model; all that have releases if empty (environment: MODEL_NAME)",
+        help="the model's registered name; every released model if empty (environment: MODEL_NAME)",
     )
-    options.add_argument("--fix", action="store_true", help="mend what is safe to mend")
+    options.add_argument("--fix", action="store_true", help="repair what is safe to fix")
     options.add_argument(
         "--grace",
         type=float,
         default=600.0,
         metavar="SECONDS",
-        help="how long a move may be under way before it counts as a difference (600)",
+        help="the time a move of an alias may take before it counts as a difference (600)",
     )
     cli.add_target(options)
     return cli.run(options, argv, audit)

@@ -1,4 +1,4 @@
-"""Station build: the build context of a validated release, and its image where one is wanted."""
+"""Station build: the build context of a validated release, and its image if a registry is named."""
 
 import argparse
 import time
@@ -58,7 +58,7 @@ def build(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 
 def _release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
-    """The release that the options name, validated first where that is wanted."""
+    """The release that the options name; with --validate validated first."""
     if arguments.release or not arguments.validate:
         return cli.release(arguments, workspace)
     from model_release.operations.train_example import train_if_missing
@@ -102,12 +102,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_release(options)
     cli.add_image_options(options)
     options.add_argument(
-        "--push", action="store_true", help="push the image, sign it where cosign is configured"
+        "--push", action="store_true", help="push the image, and sign it if cosign is configured"
     )
     options.add_argument(
         "--validate",
         action="store_true",
-        help="ask the gates first where they were not asked; train the example if there is none",
+        help="validate the version first if it was not; train the example if there is none",
     )
     return cli.run(options, argv, build)
 

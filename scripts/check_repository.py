@@ -1,4 +1,4 @@
-"""Before anything else: is this repository set up for a release, is production protected?"""
+"""The first check of a release on GitHub: the repository is set up and production protected."""
 
 import argparse
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Check names, the registry's address and the protection of production on GitHub.",
         commands.script("check_repository", model_name="iris-classifier", model_version="1"),
     )
-    cli.add_env(options, "--up-to", "UP_TO", "how far the release goes", "production")
+    cli.add_env(options, "--up-to", "UP_TO", "the last environment of the release", "production")
     cli.add_protection(options)
     return cli.run(options, argv, check)
 

@@ -1,4 +1,4 @@
-"""The doctor: is everything there that a first release needs? Changes nothing."""
+"""The doctor: says what a first release needs and does not find. Changes nothing."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands.script("check_setup", model_name="iris-classifier", target="kubernetes"),
     )
     cli.add_target(options)
-    cli.add_env(options, "--base-image", "BASE_IMAGE", "base of images, to be looked up")
+    cli.add_env(options, "--base-image", "BASE_IMAGE", "the base image to look up")
     return cli.run(options, argv, check)
 
 

@@ -1,4 +1,4 @@
-"""Champion and challenger on the same data, with the decision that the gate would take."""
+"""Champion and challenger on the same rows, with the decision that the champion gate would make."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Compare; with --promote go on to promotion where the gate would say yes."""
+    """Compare; with --promote promote the challenger if the gate would pass it."""
     from dataclasses import replace
 
     from model_release.operations.compare_champion import compare_champion
@@ -31,13 +31,13 @@ def compare(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the challenger is not worse, 1 when the gate would refuse it."""
     options = cli.parser(
-        "Score champion and challenger on the same rows; nothing is written.",
+        "Score champion and challenger on the same rows; write nothing unless --promote is given.",
         commands.script("compare_champion", model_name="iris-classifier", model_version="2"),
     )
     options.add_argument(
         "--promote",
         action="store_true",
-        help="go on to promotion, for a version that production serves",
+        help="promote the version if it passes and production serves it",
     )
     cli.add_release(options)
     cli.add_target(options)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Deploy and say what serves now."""
+    """Deploy the release and report what serves now."""
     from model_release.stations.deploy_model import deploy_model
 
     target = cli.target(arguments, workspace)
@@ -43,13 +43,13 @@ def deploy(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 
 def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target") -> Report:
-    """Say what a deploy would change, and change nothing; exit code 0 where it would be let in."""
+    """Report what a deploy would change; exit code 0 if the cluster would admit it."""
     from model_release.stations.deploy_model import prepared
 
     if not target.runs_images:
         raise UsageError(
             f"--dry-run and --diff on target {target.name}",
-            expected="a target with manifests",
+            expected="the target kubernetes, which has manifests",
             next_step="add --target kubernetes",
         )
     release = cli.release(arguments, workspace)
@@ -72,18 +72,29 @@ def preview(arguments: argparse.Namespace, workspace: Workspace, target: "Target
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when the release serves."""
+    """Exit code 0 when the release serves, or would be admitted."""
     options = cli.parser(
-        "Make a built release serve in an environment.",
+        "Deploy a built release to an environment.",
         commands.script(
             "deploy_model", environment="staging", model_name="iris-classifier", model_version="1"
         ),
     )
-    options.add_argument("--environment", choices=("staging", "production"), required=True)
     options.add_argument(
-        "--dry-run", action="store_true", help="have the cluster check it all, change nothing"
+        "--environment",
+        choices=("staging", "production"),
+        required=True,
+        help="the environment to deploy to",
     )
-    options.add_argument("--diff", action="store_true", help="the same, and show every change")
+    options.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="let the cluster check every object, and change nothing",
+    )
+    options.add_argument(
+        "--diff",
+        action="store_true",
+        help="change nothing, and show every change that there would be",
+    )
     cli.add_release(options)
     cli.add_deploy_options(options)
     return cli.run(options, argv, deploy)

@@ -1,4 +1,4 @@
-"""Write `models/schema.json` and `docs/gates.md` from the gates' own definitions, or check them."""
+"""`models/schema.json` and `docs/gates.md`, written from the gates' own definitions or checked."""
 
 import argparse
 import sys
@@ -16,9 +16,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, epilog=f"example: {commands.script('describe_gates', check=True)}"
     )
     mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--write", action="store_true", help="write both files")
-    mode.add_argument("--check", action="store_true", help="fail if one is out of date")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout (default: this one)")
+    mode.add_argument("--write", action="store_true", help="write both files anew")
+    mode.add_argument(
+        "--check", action="store_true", help="fail if one of the files is out of date"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the root of the checkout (default: this one)"
+    )
     options = parser.parse_args(argv)
     try:
         (check_generated if options.check else write_generated)(options.root)

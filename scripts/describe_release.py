@@ -1,4 +1,4 @@
-"""The page of a release: what the approver reads; also kept as HTML on the release's run."""
+"""The page of a release, which the approver reads; also kept as HTML on the release's run."""
 
 import argparse
 import os
@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_release(options)
     cli.add_target(options)
-    options.add_argument("--html", type=Path, metavar="FILE", help="write the page there as well")
+    options.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write the page to this file"
+    )
     return cli.run(options, argv, describe)
 
 

@@ -1,4 +1,4 @@
-"""The ledger as a table: who was champion from when to when, and why; or at one moment."""
+"""The ledger as a table: which version was champion from when to when, and why; or at one time."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def show(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Tell the ledger."""
+    """Report what the ledger says."""
     from model_release.operations.release_history import release_history
 
     return release_history(workspace, arguments.model_name, arguments.alias, arguments.at)
@@ -20,14 +20,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     from model_release.releases.history import CHAMPION
 
     options = cli.parser(
-        "Say who was champion from when to when, who approved it, and why it went.",
+        "Show which version was champion when, who approved it, and why it was replaced.",
         commands.script(
             "release_history", model_name="iris-classifier", at="2026-11-24T21:00:00+00:00"
         ),
         version=None,
     )
-    options.add_argument("--alias", default=CHAMPION, help="another alias than champion")
-    options.add_argument("--at", default="", metavar="TIME", help="ISO 8601 with a time zone")
+    options.add_argument("--alias", default=CHAMPION, help="the alias to show (champion)")
+    options.add_argument(
+        "--at",
+        default="",
+        metavar="TIME",
+        help="show which version it was then: a time in ISO 8601 with its time zone",
+    )
     return cli.run(options, argv, show)
 
 

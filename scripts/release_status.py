@@ -1,4 +1,4 @@
-"""What serves what: every environment of a target beside the champion in the registry."""
+"""What serves in each environment of a target, beside the champion in the registry."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def status(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Say what serves, or end it with --stop."""
+    """Report what serves; with --stop stop it."""
     from model_release.operations.release_status import release_status, stop
 
     target = cli.target(arguments, workspace)
@@ -19,16 +19,18 @@ def status(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when it could be found out, whatever serves."""
+    """Exit code 0 when the target and the registry answered, whatever serves."""
     options = cli.parser(
-        "Say what serves what, and whether it is the champion.",
+        "Show which version serves in each environment, and whether it is the champion.",
         commands.script("release_status", format="markdown"),
         model=False,
     )
     options.add_argument(
-        "--environment", choices=("staging", "production"), help="this one; both if not given"
+        "--environment",
+        choices=("staging", "production"),
+        help="the environment to look at; both if not given",
     )
-    options.add_argument("--stop", action="store_true", help="end what serves there")
+    options.add_argument("--stop", action="store_true", help="stop every server there")
     cli.add_target(options)
     return cli.run(options, argv, status)
 

@@ -1,4 +1,4 @@
-"""Keep the one issue of the audit: open it, bring it up to date, close it."""
+"""The audit's one issue on GitHub: opened, updated, closed."""
 
 import argparse
 import os
@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         model=False,
     )
     options.add_argument(
-        "audit", type=Path, help=f"report of {commands.script('audit_release', format='json')}"
+        "audit",
+        type=Path,
+        help=f"the file with the report of {commands.script('audit_release', format='json')}",
     )
     return cli.run(options, argv, report)
 

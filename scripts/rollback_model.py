@@ -1,4 +1,4 @@
-"""Roll back: a former champion serves and is champion again; nothing is built."""
+"""The rollback: a former champion serves and is champion again; nothing is built."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Roll back and say what serves now."""
+    """Roll back and report what serves now."""
     from model_release.operations.rollback_model import rollback_model
 
     model = arguments.model_name
@@ -43,12 +43,12 @@ def rollback(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the former champion serves and has the alias."""
     options = cli.parser(
-        "Go back to the champion before, or to any version or release that was champion once.",
+        "Go back to the previous champion, or to any version or release that was champion once.",
         commands.script("rollback_model", model_name="iris-classifier", reason="wrong answers"),
-        version="version that was champion once; the champion before if not given",
+        version="the number of a former champion; the previous champion if not given",
     )
-    cli.add_env(options, "--release", "RELEASE_ID", "release that was champion once, by its id")
-    cli.add_env(options, "--reason", "ROLLBACK_REASON", "why; kept in the ledger")
+    cli.add_env(options, "--release", "RELEASE_ID", "the id of a release that was champion once")
+    cli.add_env(options, "--reason", "ROLLBACK_REASON", "the reason, which is kept in the ledger")
     cli.add_target(options)
     return cli.run(options, argv, rollback)
 

@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def release(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Release the version; trains the example first where the registry has none of it."""
+    """Release the version; the example is trained first if the registry has no version of it."""
     from model_release.operations.train_example import train_if_missing
     from model_release.stations.build_image import ImageSettings
     from model_release.stations.run_release import run_release

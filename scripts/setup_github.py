@@ -1,4 +1,4 @@
-"""Set a repository on GitHub up for releases: shows what would change, --apply changes it."""
+"""The setup of a repository on GitHub for releases: shown as changes, made with --apply."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def setup(arguments: argparse.Namespace, _: Workspace) -> Report:
-    """Compare what is with what should be; change it where that was asked for."""
+    """Compare the repository with what it should be; with --apply change it."""
     from model_release.operations.setup_github import setup_github
 
     return setup_github(
@@ -23,9 +23,9 @@ def setup(arguments: argparse.Namespace, _: Workspace) -> Report:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when the repository is as it should be, or what would change was shown."""
+    """Exit code 0 when the repository is as it should be, or the changes were shown."""
     options = cli.parser(
-        "Create environments, reviewers, branch rules and variables; name the missing secrets.",
+        "Create environments, reviewers, branch rules and variables; list the missing secrets.",
         commands.script(
             "setup_github",
             repository="owner/name",
@@ -35,17 +35,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
         model=False,
     )
-    cli.add_env(options, "--repository", "GITHUB_REPOSITORY", "owner/name")
+    cli.add_env(options, "--repository", "GITHUB_REPOSITORY", "the repository, as owner/name")
     options.add_argument(
-        "--reviewer", action="append", default=[], metavar="LOGIN", help="approves production"
+        "--reviewer",
+        action="append",
+        default=[],
+        metavar="LOGIN",
+        help="the login of a person who may approve production; may be given several times",
     )
     options.add_argument(
-        "--branch", default="", help="what may deploy; the default branch if empty"
+        "--branch", default="", help="the branch that may deploy; the default branch if empty"
     )
     options.add_argument(
-        "--variable", action="append", default=[], metavar="NAME=VALUE", help="one more variable"
+        "--variable",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one more variable of the repository; may be given several times",
     )
-    options.add_argument("--apply", action="store_true", help="change it")
+    options.add_argument(
+        "--apply", action="store_true", help="make the changes; without it they are only shown"
+    )
     return cli.run(options, argv, setup)
 
 

@@ -10,7 +10,7 @@ from model_release.workspace import Workspace
 
 
 def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Run the suite against the address, by default the one that staging was deployed to."""
+    """Run the suite against the address; against staging if none is given."""
     from model_release.stations.smoke_test import smoke_test
 
     release = cli.release(arguments, workspace)
@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_release(options)
     cli.add_target(options)
-    cli.add_env(options, "--url", "SMOKE_URL", "address; where staging was deployed if not given")
+    cli.add_env(
+        options, "--url", "SMOKE_URL", "the address of the server; that of staging if not given"
+    )
     return cli.run(options, argv, smoke)
 
 

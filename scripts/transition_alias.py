@@ -1,4 +1,4 @@
-"""Move an alias of a model as safely as the champion's: fenced, read back, kept in the ledger."""
+"""The safe move of an alias other than champion: checked before and after, kept in the ledger."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from model_release.workspace import Workspace
 
 
 def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
-    """Move the alias and say what it pointed to."""
+    """Move the alias and report what it pointed to."""
     from model_release.errors import UsageError
     from model_release.operations.transition_alias import transition_alias
 
@@ -18,7 +18,7 @@ def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
             "model version",
             expected="--model-version",
             found="none",
-            next_step="name the version that the alias shall point to",
+            next_step="give --model-version with the number of the version",
         )
     expected = arguments.expected
     entry = transition_alias(
@@ -48,7 +48,7 @@ def move(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 when the alias points to the version, 1 when somebody else moved it."""
     options = cli.parser(
-        "Point an alias to a version, if it points to what it is expected to point to.",
+        "Point an alias to a version, but only if it still points to the expected one.",
         commands.script(
             "transition_alias",
             model_name="iris-classifier",
@@ -57,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             expected="none",
         ),
     )
-    options.add_argument("--alias", required=True, help="such as challenger")
+    options.add_argument("--alias", required=True, help="the alias to move, such as challenger")
     options.add_argument(
         "--expected",
         metavar="VERSION",
-        help="what it points to now, or none; else what the ledger says",
+        help="the version that the alias points to now, or none; what the ledger says if not given",
     )
-    options.add_argument("--reason", default="", help="for the ledger")
+    options.add_argument("--reason", default="", help="the reason, which is kept in the ledger")
     return cli.run(options, argv, move)
 
 

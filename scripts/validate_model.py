@@ -1,4 +1,4 @@
-"""Station validate: ask every gate about a model version; begins its release."""
+"""Station validate: every gate is asked about a model version; its release begins."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def validate(arguments: argparse.Namespace, workspace: Workspace) -> Report:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0 when every gate lets the version through."""
+    """Exit code 0 when no gate refuses the version."""
     options = cli.parser(
         "Ask every gate of models/<name>.yaml about a model version.",
         commands.script("validate_model", model_name="iris-classifier", model_version="1"),
