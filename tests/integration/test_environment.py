@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from model_release.errors import OutsideError
 from model_release.gates.environment import Limits
 from model_release.processes.environments import LockError, install, lock, without_secrets
+from tests.waiting import until
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 LIMITS = Limits(timeout_seconds=120)
@@ -81,9 +81,9 @@ def test_an_environment_cut_off_by_kill_is_made_again(
     )
     command = [sys.executable, "-c", script, str(made.path), HERE, str(tmp_path)]
     killed = subprocess.Popen(command, start_new_session=True)
-    while not list((tmp_path / "environments").glob("*/bin")):
-        assert killed.poll() is None
-        time.sleep(0.001)
+    begun = (tmp_path / "environments").glob
+    until(lambda: killed.poll() is not None or list(begun("*/bin")), seconds=60, every=0.001)
+    assert killed.poll() is None
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     (folder,) = (path for path in (tmp_path / "environments").iterdir() if path.is_dir())

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_release import ROOT
 from model_release.digest import model_digest
 from model_release.model_process.client import ModelError, ModelProcess
 from model_release.model_process.frames import Frame
+from tests.waiting import until
 
 MLMODEL = """
 flavors:
@@ -283,26 +285,22 @@ def test_an_interpreter_that_is_no_environment_is_told(tmp_path: Path) -> None:
 
 def test_it_ends_with_a_pipeline_that_is_killed(folder: Path, tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib, tests_process as t\n"
+        "import sys, pathlib; from tests.integration import test_model_process as t\n"
         "process = t.loaded(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
         "print(process._process.pid, flush=True)\n"
         "t.ask(process, 'hang', 60)\n"
     )
-    (tmp_path / "tests_process.py").symlink_to(__file__)
     pipeline = subprocess.Popen(
         [sys.executable, "-c", script, str(folder), str(tmp_path / "home")],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert pipeline.stdout is not None
     with pipeline.stdout as stdout:
         child = int(stdout.readline())
         pipeline.send_signal(signal.SIGKILL)
         pipeline.wait()
-    deadline = time.monotonic() + 30
-    while Path(f"/proc/{child}").exists() and _running(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not _running(child), seconds=60)
 
 
 def _running(process: int) -> bool:

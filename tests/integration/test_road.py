@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import requests
 
 from tests.integration.script_runner import ScriptRunner, make_script_runner
+from tests.waiting import until
 
 BETTER = ("--n-estimators", "200", "--max-depth", "8")
 WORSE = ("--n-estimators", "1", "--max-depth", "1")
@@ -64,7 +64,7 @@ class Stream:
             self.count += 1
             if not keep_alive:
                 session.close()
-            time.sleep(0.005)
+            self._stop.wait(0.005)
 
 
 def body_of_example(home: Path) -> str:
@@ -92,8 +92,7 @@ def test_first_better_and_worse_version(runner: ScriptRunner) -> None:
     runner.train(*BETTER)
     with Stream(runner.production, body_of_example(runner.home)) as stream:
         report = runner.release()
-        while not stream.failures and "2" not in stream.versions:
-            time.sleep(0.05)
+        until(lambda: stream.failures or "2" in stream.versions, seconds=60)
     assert stream.failures == []
     assert stream.versions == {"1", "2"}
     assert stream.count > 200
@@ -142,7 +141,8 @@ def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(runner: Scri
             if runner.kill_at(text, "scripts/run_release.py", "--model-version", "2"):
                 killed.append(text)
         report = runner.release("--model-version", "2")
-        time.sleep(0.3)
+        answered = stream.count
+        until(lambda: stream.count >= answered + 20, seconds=120)
     assert stream.failures == []
     assert len(killed) >= 12, f"killed only at {killed}"
     assert report["version"] == runner.champion() == "2"

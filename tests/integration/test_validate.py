@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from model_release.stations.validate_model import validate_model
 from model_release.workspace import Workspace
 from tests.bad_models import models
 from tests.bad_models.limits import write_limits
+from tests.waiting import until
 
 SCRIPT = ROOT / "scripts" / "validate_model.py"
 Main = Callable[[list[str]], int]
@@ -270,10 +270,7 @@ def test_killed_validation_leaves_no_process_and_an_open_release_that_gives_way(
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
 
-    deadline = time.monotonic() + 30
-    while processes_below(workspace.home) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes_below(workspace.home) == []
+    until(lambda: processes_below(workspace.home) == [], seconds=60)
     interrupted = started(workspace.registry, "killed", version)
     assert (interrupted.state, interrupted.tags.get("station.validate")) == ("open", None)
     with pytest.raises(UsageError, match="expected station validate passed; found not run"):

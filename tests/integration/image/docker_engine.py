@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import requests
+
+from tests.waiting import until
 
 REGISTRY, BASE = os.environ.get("IMAGE_REGISTRY", ""), os.environ.get("BASE_IMAGE", "")
 START_SECONDS = 300.0
@@ -53,14 +54,14 @@ def container(reference: str, *options: str) -> Iterator[tuple[str, str]]:
 
 def wait_until_ready(name: str, address: str) -> None:
     """Wait until the server in a container is ready."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+
+    def ready() -> bool:
         try:
-            if requests.get(f"{address}/ready", timeout=5).ok:
-                return
+            return requests.get(f"{address}/ready", timeout=5).ok
         except (requests.ConnectionError, requests.Timeout):
-            time.sleep(0.1)
-    pytest.fail(f"not ready after {START_SECONDS:g} s: {run_docker('logs', name)}")
+            return False
+
+    until(ready, seconds=START_SECONDS, shown=lambda: run_docker("logs", name))
 
 
 def told(line: str) -> None:

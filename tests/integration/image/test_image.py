@@ -32,6 +32,7 @@ from tests.bad_models.limits import write_limits
 from tests.integration.image import docker_engine
 from tests.integration.image.conftest import KINDS, NEEDED
 from tests.integration.image.docker_engine import BASE, REGISTRY, container, run_docker, told
+from tests.waiting import until
 
 pytestmark = docker_engine.NEEDED
 
@@ -116,10 +117,12 @@ def test_a_second_worker_and_the_health_check_need_no_more_rights(
     with container(pushed("skops"), *options) as (name, address):
         metrics = requests.get(f"{address}/metrics", timeout=30)
         assert 'serving_model_info{digest="sha256:' in metrics.text
-        deadline = time.monotonic() + docker_engine.START_SECONDS
-        while run_docker("inspect", "--format={{.State.Health.Status}}", name) != "healthy":
-            assert time.monotonic() < deadline, run_docker("logs", name)
-            time.sleep(0.2)
+        health = ("inspect", "--format={{.State.Health.Status}}", name)
+        until(
+            lambda: run_docker(*health) == "healthy",
+            seconds=docker_engine.START_SECONDS,
+            shown=lambda: run_docker("logs", name),
+        )
 
 
 @pytest.fixture

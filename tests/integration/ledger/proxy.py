@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import select
 import socket
 import struct
 import threading
@@ -17,7 +18,6 @@ Fault = Literal["", "500", "reset", "reset-after", "hang", "hang-after", "slow"]
 MOMENT = re.compile(rb"\b\d{13}\b")
 """A time in milliseconds: the one thing in which a request that is tried again differs."""
 
-HANG_SECONDS = 3.0
 SLOW_SECONDS = 0.5
 
 
@@ -62,13 +62,13 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "reset":
             return self._reset()
         if fault == "hang":
-            time.sleep(HANG_SECONDS)
+            self._hang()
             return self._reset()
         if fault == "slow":
             time.sleep(SLOW_SECONDS)
         status, answer = self._forward(body)
         if fault == "hang-after":
-            time.sleep(HANG_SECONDS)
+            self._hang()
         if fault in ("reset-after", "hang-after"):
             return self._reset()
         return self._answer(status, answer)
@@ -91,6 +91,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _hang(self) -> None:
+        """Say nothing until the caller gives up, which ends the connection."""
+        select.select([self.connection], [], [], 120)
 
     def _reset(self) -> None:
         """Close so that the caller sees a reset connection."""

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import requests
 
 from tests.ports import free_port
+from tests.waiting import until
 
 START_SECONDS = 240.0
 """A server imports for minutes on a machine that has everything else to do as well."""
@@ -46,12 +46,12 @@ def running(
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            said = log.read_text(errors="replace")[-2000:]
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, f"{command[0]}: {said}"
-            time.sleep(0.2)
+
+        def said() -> str:
+            return f"{command[0]}: {log.read_text(errors='replace')[-2000:]}"
+
+        until(lambda: ready() or process.poll() is not None, seconds=START_SECONDS, shown=said)
+        assert process.poll() is None, said()
         yield
     finally:
         if process.poll() is None:

@@ -167,9 +167,8 @@ def test_one_that_wakes_up_late_does_not_undo_what_came_after(
     sleeper, entry = read_ledger(registry, model).decide(
         "promotion", "champion", before="1", after="2", release=second.id
     )
-    promote_model(
-        third, fixed_target(third)
-    )  # finishes what the sleeper decided, then makes its own move
+    # It finishes what the sleeper decided, then makes its own move.
+    promote_model(third, fixed_target(third))
     assert [e.after for e in check_coherent(registry, model).entries] == ["1", "2", "3"]
     registry.set_alias(model, "champion", "2")  # the sleeper's write, that was on its way
     moves.finish(sleeper, entry)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -112,7 +112,8 @@ def test_deploys_killed_after_any_time_converge(servers: LocalServers) -> None:
         for seconds in (0.5, 1.0, 1.5, 2.0, 2.5):
             command = dying_deploy(servers, "2", "Slot", "remove", "never called")
             with subprocess.Popen(command, cwd=ROOT) as deploy:
-                time.sleep(seconds)
+                with suppress(subprocess.TimeoutExpired):
+                    deploy.wait(timeout=seconds)
                 deploy.kill()
             assert deploy.returncode in (-signal.SIGKILL, 0)
         last = servers.deploy("2")

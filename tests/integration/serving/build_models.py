@@ -105,7 +105,7 @@ def build(root: Path) -> None:
     _echo(root / "unsigned", None)
     _echo(root / "table", _columns(("double", "proba")))
     _echo(root / "total", _columns(("double", "total")))
-    _echo(root / "slow", _columns(("double", "sleep"), ("double", "value")))
+    _echo(root / "held", _columns(("string", "hold"), ("double", "value")))
     _echo(root / "unwritable", doubles, code="unwritable_model.py")
 
 

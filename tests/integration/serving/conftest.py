@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.ports import free_port
+from tests.waiting import until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MLflow warns about its own type hints at its first import
@@ -104,6 +105,28 @@ class Started(NamedTuple):
     process: "subprocess.Popen[bytes]"
 
 
+class Hold:
+    """Keeps a server of the context `held` busy with requests until the test lets them go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.body = held_row(str(folder))
+
+    def wait_until_begun(self) -> None:
+        """Until the model predicts."""
+        until((self._folder / "begun").exists, seconds=60, every=0.01)
+
+    def let_go(self) -> None:
+        """Whatever is held and will be is answered."""
+        (self._folder / "go").touch()
+
+
+def held_row(folder: str = "") -> bytes:
+    """A request to the context `held`, which is answered at once unless a folder is named."""
+    split = {"columns": ["hold", "value"], "data": [[folder, 1]]}
+    return json.dumps({"dataframe_split": split}).encode()
+
+
 def _environment(**settings: str) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SERVING_")}
     return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **settings}
@@ -140,7 +163,7 @@ def both_servers(contexts: Path) -> Iterator[dict[str, dict[str, int]]]:
         assert process.stdout is not None
         ports = json.loads(process.stdout.readline())
         for name, port in commands.items():
-            _wait_for_ping(port)
+            until(lambda port=port: _answers_ping(port), seconds=240)
             ports[name]["mlflow"] = port
         yield ports
         process.communicate(timeout=30)
@@ -171,14 +194,10 @@ def _mlflow_models_serve(context: Path, stack: ExitStack) -> int:
     return port
 
 
-def _wait_for_ping(port: int) -> None:
-    until = time.monotonic() + 240
-    while time.monotonic() < until:
-        with suppress(OSError), closing(Client()) as client:
-            if client.send(port, path="/ping").status == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError("`mlflow models serve` did not start")
+def _answers_ping(port: int) -> bool:
+    with suppress(OSError), closing(Client()) as client:
+        return client.send(port, path="/ping").status == 200
+    return False
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +213,16 @@ def new_client() -> Iterator[Callable[[], Client]]:
     """Makes clients with connections of their own; all are closed after the test."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(closing(Client()))
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Hold]:
+    """See `Hold`."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    made = Hold(folder)
+    yield made
+    made.let_go()
 
 
 @pytest.fixture
@@ -218,12 +247,16 @@ def start(contexts: Path, tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
     """The port that the server says it listens on."""
-    until = time.monotonic() + 240
-    while time.monotonic() < until and process.poll() is None:
-        if found := re.search(r"serving .* on .*:(\d+)", log.read_text()):
-            return int(found[1])
-        time.sleep(0.05)
-    raise AssertionError(f"the server did not start: {log.read_text()}")
+    line = re.compile(r"serving .* on .*:(\d+)")
+    ended = process.poll
+    until(
+        lambda: line.search(log.read_text()) or ended() is not None,
+        seconds=240,
+        shown=log.read_text,
+    )
+    found = line.search(log.read_text())
+    assert found, f"the server did not start: {log.read_text()}"
+    return int(found[1])
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -4,6 +4,7 @@ A few values make it misbehave, so that one model serves all tests: see `_react`
 """
 
 import time
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -33,8 +34,8 @@ class Echo(mlflow.pyfunc.PythonModel):
 
 
 def _react(frame: pd.DataFrame) -> None:
-    if "sleep" in frame:
-        time.sleep(float(frame["sleep"].max()))
+    if "hold" in frame:
+        _hold(frame)
     values = frame.iloc[:, 0].tolist()
     if 666.0 in values:
         raise ValueError(f"the model's own words about {values}, which nobody may read")
@@ -42,6 +43,15 @@ def _react(frame: pd.DataFrame) -> None:
         raise MlflowException("the model refuses 667")
     if 668.0 in values:
         raise SystemExit("a model that wants to end the process")
+
+
+def _hold(frame: pd.DataFrame) -> None:
+    """Be busy until the test lets go: each folder gets a file `begun` and is waited for `go` in."""
+    for folder in map(Path, filter(None, frame["hold"])):
+        (folder / "begun").touch()
+        give_up = time.monotonic() + 300
+        while not (folder / "go").exists() and time.monotonic() < give_up:
+            time.sleep(0.005)
 
 
 mlflow.models.set_model(Echo())

@@ -15,29 +15,41 @@ from typing import Any
 
 import pytest
 
+from tests.integration.serving.conftest import Hold
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("serving-processes")
 
 ROW = json.dumps({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2, 3]]}}).encode()
-SLOW = {"columns": ["sleep", "value"], "data": [[1.0, 1]]}
 
 
-def test_what_is_in_flight_is_answered_and_readiness_goes(new_client: Any, start: Any) -> None:
-    server = start("slow", SERVING_DRAIN_LISTEN_SECONDS="1", SERVING_DRAIN_IDLE_SECONDS="0.3")
-    idle, ready = new_client(), new_client()
+def refuses(port: int) -> bool:
+    """Whether nothing listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_what_is_in_flight_is_answered_and_readiness_goes(
+    new_client: Any, start: Any, hold: Hold
+) -> None:
+    server = start("held", SERVING_DRAIN_LISTEN_SECONDS="5", SERVING_DRAIN_IDLE_SECONDS="0.3")
+    idle, ready, looking = new_client(), new_client(), new_client()
     assert ready.send(server.port, path="/ready").json() == {"ready": True}
     assert idle.send(server.port, path="/ping").headers.get("connection") is None
     replies: list[Any] = []
-    body = json.dumps({"dataframe_split": SLOW}).encode()
-    flight = threading.Thread(target=lambda: replies.append(new_client().send(server.port, body)))
+    own = new_client()
+    flight = threading.Thread(target=lambda: replies.append(own.send(server.port, hold.body)))
     flight.start()
-    time.sleep(0.3)
+    hold.wait_until_begun()
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    until(lambda: looking.send(server.port, path="/ready").status == 503, seconds=60, every=0.01)
     for each in (ready, new_client()):  # a kept connection and a new one
         reply = each.send(server.port, path="/ready")
         assert (reply.status, reply.headers["connection"]) == (503, "close")
+    hold.let_go()
     flight.join(timeout=20)
     assert replies[0].status == 200
     assert replies[0].headers["connection"] == "close"
@@ -65,16 +77,16 @@ def test_told_that_its_end_is_near_it_is_not_ready_and_goes_on_serving(
 def test_a_request_on_a_kept_connection_is_answered_during_the_drain(
     new_client: Any, start: Any
 ) -> None:
-    server = start("doubles", SERVING_DRAIN_IDLE_SECONDS="1.5")
+    server = start("doubles", SERVING_DRAIN_IDLE_SECONDS="60")
     kept = new_client()
     assert kept.send(server.port, ROW).status == 200
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    until(lambda: refuses(server.port), seconds=60)
     reply = kept.send(server.port, ROW)
     assert (reply.status, reply.headers["connection"]) == (200, "close")
     before = time.monotonic()
     assert server.process.wait(timeout=60) == 0
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30, "it waited for one that had been told to close"
 
 
 def test_an_inherited_socket_is_handed_over_without_a_failed_request(
@@ -150,4 +162,4 @@ def _stream(
         answered[kept] += 1
         if not kept:
             own.close()
-        time.sleep(0.005)
+        stop.wait(0.005)

@@ -1,6 +1,5 @@
 """Overload and slow clients are answered, as documented in `serving/settings.py`."""
 
-import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,60 +7,61 @@ from typing import Any
 
 import pytest
 
+from tests.integration.serving.conftest import Hold, held_row
 from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("serving-processes")
 
 
-def slow(seconds: float, value: int = 1) -> bytes:
-    split = {"columns": ["sleep", "value"], "data": [[seconds, value]]}
-    return json.dumps({"dataframe_split": split}).encode()
-
-
-def raw(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+def raw(port: int, *parts: bytes) -> bytes:
     """What the server says to these bytes until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         for part in parts:
             connection.sendall(part)
-            time.sleep(pause)
         answer = b""
         while chunk := connection.recv(65536):
             answer += chunk
     return answer
 
 
+FREE = held_row()
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
-def test_a_full_queue_is_answered_429_and_recovers(new_client: Any, start: Any) -> None:
-    port = start("slow", SERVING_QUEUE_MAX_REQUESTS="2", SERVING_BATCH_MAX_ROWS="1").port
+def test_a_full_queue_is_answered_429_and_recovers(new_client: Any, start: Any, hold: Hold) -> None:
+    port = start("held", SERVING_QUEUE_MAX_REQUESTS="2", SERVING_BATCH_MAX_ROWS="1").port
     with ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda i: new_client().send(port, slow(0.5, i)), range(8)))
-    statuses = sorted(reply.status for reply in replies)
-    assert statuses.count(429) >= 4
-    assert set(statuses) == {200, 429}
+        sent = [pool.submit(new_client().send, port, hold.body)]
+        hold.wait_until_begun()
+        sent += [pool.submit(new_client().send, port, hold.body) for _ in range(7)]
+        until(lambda: sum(each.done() for each in sent) >= 5, seconds=60)
+        hold.let_go()
+    replies = [each.result() for each in sent]
+    assert sorted(reply.status for reply in replies) == [200] * 3 + [429] * 5
     refused = next(reply for reply in replies if reply.status == 429)
     assert refused.headers["retry-after"] == "1"
-    assert new_client().send(port, slow(0)).status == 200
+    assert new_client().send(port, FREE).status == 200
 
 
-def test_what_takes_too_long_is_504_and_the_next_is_answered(client: Any, start: Any) -> None:
-    port = start("slow", SERVING_REQUEST_TIMEOUT_SECONDS="0.5").port
-    reply = client.send(port, slow(1.0))
+def test_what_takes_too_long_is_504_and_the_next_is_answered(
+    client: Any, start: Any, hold: Hold
+) -> None:
+    port = start("held", SERVING_REQUEST_TIMEOUT_SECONDS="0.5").port
+    reply = client.send(port, hold.body)
     assert (reply.status, reply.body) == (504, b"Request processing time exceeded limit")
-    time.sleep(0.6)  # the prediction that nobody waits for any more has to end
-    assert client.send(port, slow(0)).status == 200
+    hold.let_go()
+    until(lambda: client.send(port, FREE).status == 200, seconds=60)
 
 
 def test_bodies_are_limited_in_size_and_time(client: Any, start: Any) -> None:
     server = start(
-        "slow",
+        "held",
         SERVING_MAX_BODY_BYTES="1000",
-        SERVING_REQUEST_TIMEOUT_SECONDS="1",
+        SERVING_REQUEST_TIMEOUT_SECONDS="3",
         SERVING_HEADER_TIMEOUT_SECONDS="1",
     )
     port = server.port
-    fits = slow(0).ljust(1000)
+    fits = FREE.ljust(1000)
     assert client.send(port, fits).status == 200
     reply = client.send(port, fits + b" ")
     assert (reply.status, reply.body) == (413, b"The request body is larger than 1000 bytes")
@@ -80,15 +80,15 @@ def test_bodies_are_limited_in_size_and_time(client: Any, start: Any) -> None:
 
 
 def test_bodies_that_wait_are_limited_together(client: Any, start: Any) -> None:
-    port = start("slow", SERVING_MAX_HELD_BYTES="1500").port
+    port = start("held", SERVING_MAX_HELD_BYTES="1500").port
     head = HEAD + b"Content-Length: 1000\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=20) as slowly:
         slowly.sendall(head + b" " * 999)
-        until(lambda: client.send(port, slow(0).ljust(1000)).status == 429, seconds=20)
+        until(lambda: client.send(port, FREE.ljust(1000)).status == 429, seconds=60)
         answer = raw(port, head + b" " * 1000)
         assert answer.startswith(b"HTTP/1.1 429 ")
         assert b"\r\nretry-after: 1\r\n" in answer
-    until(lambda: client.send(port, slow(0).ljust(1000)).status == 200, seconds=20)
+    until(lambda: client.send(port, FREE.ljust(1000)).status == 200, seconds=60)
 
 
 TRAILERS = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
@@ -105,17 +105,17 @@ NO_BODIES = (
 
 
 def test_what_is_no_body_is_limited_too(client: Any, start: Any) -> None:
-    port = start("slow").port
+    port = start("held").port
     for head, more in NO_BODIES:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(head)
             with pytest.raises((BrokenPipeError, ConnectionResetError)):
                 _send_until(connection, more, time.monotonic() + 10)
-    assert client.send(port, slow(0)).status == 200
+    assert client.send(port, FREE).status == 200
 
 
 def test_an_endless_body_ends(start: Any) -> None:
-    port = start("slow", SERVING_MAX_BODY_BYTES="100000").port
+    port = start("held", SERVING_MAX_BODY_BYTES="100000").port
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")

@@ -14,18 +14,21 @@ from model_release.errors import OutsideError
 from model_release.processes.locks import file_lock, is_held
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from model_release.processes.locks import file_lock
 with file_lock(Path(sys.argv[1]), "the test"):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def hold(path: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"

@@ -27,14 +27,14 @@ class Gated:
         self.calls: list[list[Any]] = []
 
     def predict(self, requests: Sequence[Parsed]) -> tuple[list[Answer] | None, Timings]:
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         self.calls.append([each.values for each in requests])
         if "together" in self.calls[-1]:
             return None, NO_TIME
         return [Answer(200, str(each.values).encode()) for each in requests], NO_TIME
 
     def answer(self, body: bytes, content_type: str | None) -> tuple[Answer, Timings]:
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         assert content_type == "type"
         if body == b"exit":
             raise SystemExit
@@ -49,18 +49,24 @@ def job(value: Any, rows: int = 1) -> Job:
     return Job(str(value).encode(), "type", Parsed(value, rows))
 
 
-def answers(model: Gated, first: Job, *others: Job, **settings: Any) -> list[Any]:
-    """Submit `first`; while it is predicted submit `others`; then open the gate; all outcomes."""
+def answers(
+    model: Gated, first: Job, *others: Job, seconds: float = 60, **settings: Any
+) -> list[Any]:
+    """Submit `first`; while it is predicted submit `others`; then open the gate; all outcomes.
+
+    Where they wait for less than a minute, the gate opens when nobody waits any more.
+    """
     release = ServedRelease("m", "1", "", "", batching=True)
-    seconds = settings.pop("seconds", 10)
 
     async def run() -> list[Any]:
         batcher: Any = Batcher(model, Settings(**settings), Metrics(release), threads=1)  # type: ignore[arg-type]
         waiting = [asyncio.ensure_future(batcher.submit(first, seconds))]
-        while not batcher._running:
+        while not (batcher._running or waiting[0].done()):
             await asyncio.sleep(0)
         waiting += [asyncio.ensure_future(batcher.submit(each, seconds)) for each in others]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)  # each is in the queue now, or was refused
+        if seconds < 60:
+            await asyncio.wait(waiting)
         model.gate.set()
         return await asyncio.gather(*waiting, return_exceptions=True)
 
