@@ -50,40 +50,18 @@ def parser(
         add_env(options, "--model-name", "MODEL_NAME", "the model's registered name")
         if version:
             add_env(options, "--model-version", "MODEL_VERSION", version)
-    add_env(
-        options,
-        "--tracking-uri",
-        "MLFLOW_TRACKING_URI",
-        "the address of MLflow; SQLite in the state folder if not given",
-    )
-    add_env(
-        options,
-        "--home",
-        "RELEASE_HOME",
-        "the state folder: environments, downloads, logs",
-        str(ROOT / ".release"),
-    )
-    add_env(
-        options,
-        "--models-dir",
-        "MODELS_DIR",
-        "the folder of the configurations, <model>.yaml",
-        str(ROOT / "models"),
+    where = "the address of MLflow; SQLite in the state folder if not given"
+    add_env(options, "--tracking-uri", "MLFLOW_TRACKING_URI", where)
+    add_env(options, "--home", "RELEASE_HOME", "the state folder", str(ROOT / ".release"))
+    yaml = "the folder of <model>.yaml"
+    add_env(options, "--models-dir", "MODELS_DIR", yaml, str(ROOT / "models"))
+    options.add_argument(
+        "--format", choices=FORMATS, default="table", help="the format of the report on stdout"
     )
     options.add_argument(
-        "--format",
-        choices=FORMATS,
-        default="table",
-        help="the format of the report on standard output",
+        "-o", "--output", type=Path, metavar="FILE", help="write the report to this file instead"
     )
-    options.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="write the report to this file, not to standard output",
-    )
-    options.add_argument("--quiet", action="store_true", help="show no progress on standard error")
+    options.add_argument("--quiet", action="store_true", help="show no progress on stderr")
     options.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return options
 
@@ -102,72 +80,40 @@ def add_env(
 
 def add_target(options: argparse.ArgumentParser) -> None:
     """Add the choice of a target."""
-    add_env(
-        options, "--target", "RELEASE_TARGET", "where releases run: local or kubernetes", "local"
-    )
-    add_env(
-        options,
-        "--context",
-        "KUBE_CONTEXT",
-        "the context of the kubeconfig; production on Kubernetes needs it if there are several",
-    )
-    add_env(
-        options, "--k8s", "K8S_DIR", "the folder of the Kubernetes manifests", str(ROOT / "k8s")
-    )
+    where = "where releases run: local or kubernetes"
+    add_env(options, "--target", "RELEASE_TARGET", where, "local")
+    cluster = "the context of the kubeconfig; needed for production if there are several"
+    add_env(options, "--context", "KUBE_CONTEXT", cluster)
+    add_env(options, "--k8s", "K8S_DIR", "the folder of the manifests", str(ROOT / "k8s"))
 
 
 def add_deploy_options(options: argparse.ArgumentParser) -> None:
     """Add what a deployment needs: the target and the approver."""
     add_target(options)
-    add_env(
-        options,
-        "--approve",
-        "RELEASE_APPROVER",
-        "the name of the person who approves production; else the terminal asks",
-    )
+    who = "the name of the person who approves production; if not given, the terminal asks"
+    add_env(options, "--approve", "RELEASE_APPROVER", who)
 
 
 def add_protection(options: argparse.ArgumentParser) -> None:
     """Add whether production has to be protected on GitHub."""
-    add_env(
-        options,
-        "--protection",
-        "PRODUCTION_PROTECTION",
-        "required, or optional if the plan of the repository cannot protect environments",
-        "required",
-    )
+    text = "required, or optional if the plan of the repository cannot protect environments"
+    add_env(options, "--protection", "PRODUCTION_PROTECTION", text, "required")
 
 
 def add_image_options(options: argparse.ArgumentParser) -> None:
     """Add where images go and what they stand on."""
-    add_env(
-        options,
-        "--image-registry",
-        "IMAGE_REGISTRY",
-        "the host and path of the image, such as ghcr.io/owner; no image is built if not given",
-    )
-    add_env(
-        options,
-        "--base-image",
-        "BASE_IMAGE",
-        "the base image, best by digest; python:3.x-slim-bookworm if not given",
-    )
+    where = "the host and path of the image, such as ghcr.io/owner; no image is built if not given"
+    add_env(options, "--image-registry", "IMAGE_REGISTRY", where)
+    base = "the base image, best by digest; python:3.x-slim-bookworm if not given"
+    add_env(options, "--base-image", "BASE_IMAGE", base)
 
 
 def add_release(options: argparse.ArgumentParser) -> None:
     """Add the choice of a release: what the jobs of a workflow hand on."""
-    add_env(
-        options,
-        "--release",
-        "RELEASE_ID",
-        "the id of the release; the version's newest one if empty",
-    )
-    add_env(
-        options,
-        "--image-digest",
-        "IMAGE_DIGEST",
-        "the digest that the image of the release must have; not checked if empty",
-    )
+    which = "the id of the release; the version's newest one if empty"
+    add_env(options, "--release", "RELEASE_ID", which)
+    image = "the digest that the image of the release must have; not checked if empty"
+    add_env(options, "--image-digest", "IMAGE_DIGEST", image)
 
 
 def release(arguments: argparse.Namespace, workspace: Workspace) -> "Release":
