@@ -1,4 +1,4 @@
-"""Every error this software raises on purpose: what, expected, found, next step."""
+"""The errors that this software raises on purpose: what, expected, found, next step."""
 
 import re
 
@@ -48,7 +48,7 @@ class RefusedError(ReleaseError):
 
 
 class UsageError(ReleaseError):
-    """What was asked for cannot be meant: wrong name, wrong file, wrong order (exit code 2)."""
+    """The request is invalid: wrong name, wrong file, wrong order (exit code 2)."""
 
     exit_code = 2
 

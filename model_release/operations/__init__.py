@@ -1,1 +1,1 @@
-"""Every command beside the road, a module each, named as its script."""
+"""The commands that are not stations of the release; each module is named as its script."""

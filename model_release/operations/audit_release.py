@@ -1,4 +1,4 @@
-"""Audit: look at ledger, aliases, files, images and servers; mend what is safe to mend."""
+"""The audit of ledger, aliases, files, images and servers, which mends what is safe to mend."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
 
 MENDS = 2
-"""How often: what half a move hides is seen once that is finished."""
+"""Rounds of mending: an unfinished move hides differences that show once it is finished."""
 
 COLUMNS = ("model", "difference", "expected", "found", "likely cause", "mend")
 

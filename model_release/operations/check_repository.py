@@ -1,4 +1,4 @@
-"""Whether a repository on GitHub is set up for a release, and its production protected."""
+"""The check that a repository on GitHub is set up for a release and its production protected."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def check_repository(
         protection: one of MODES: whether an unprotected production refuses or warns.
 
     Raises:
-        UsageError: a value that cannot be meant.
+        UsageError: a value is invalid.
         OutsideError: GitHub did not answer.
     """
     _check_among("--up-to", up_to, STAGES)
@@ -38,13 +38,15 @@ def check_repository(
     if not tracking_uri.startswith(("http://", "https://")):
         raise UsageError(
             "variable MLFLOW_TRACKING_URI of this repository",
-            expected="the address of an MLflow server",
+            expected="the address of an MLflow server, http:// or https://",
             found=tracking_uri or "nothing",
-            next_step=f"{commands.setup_github()}, or set it under Settings → "
+            next_step=f"run {commands.setup_github()}, or set it under Settings → "
             "Secrets and variables → Actions",
         )
     if up_to == "staging":
-        return Report("protection of production", "passed", lines=["goes up to staging: not asked"])
+        return Report(
+            "protection of production", "passed", lines=["the release ends in staging: not checked"]
+        )
     github = GitHub.from_environment(os.environ)
     environment = github.environment("production")
     branches = github.branch_policies("production") if environment else []
@@ -59,8 +61,8 @@ def _report(found: Sequence[Rule], mode: str) -> Report:
         word = "warning" if mode == "optional" else "refused"
         lines = [
             f"{word}: environment production: {'; '.join(f'{r.name}: {r.found}' for r in broken)}",
-            f"next: {commands.setup_github()}; where this repository's plan cannot do "
-            "it, the variable PRODUCTION_PROTECTION=optional turns this into a warning",
+            f"next: run {commands.setup_github()}; if the plan of this repository cannot "
+            "do it, the variable PRODUCTION_PROTECTION=optional turns this into a warning",
         ]
     refused = bool(broken) and mode == "required"
     return Report(
@@ -75,4 +77,8 @@ def _report(found: Sequence[Rule], mode: str) -> Report:
 
 def _check_among(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise UsageError(f"{option} {value!r}", expected=" or ".join(known), next_step="correct it")
+        raise UsageError(
+            f"{option} {value!r}",
+            expected=" or ".join(known),
+            next_step=f"give {option} one of these values",
+        )

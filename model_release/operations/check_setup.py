@@ -1,4 +1,4 @@
-"""Everything that a first release needs, each asked once; none of it is changed."""
+"""The checks of everything that a first release needs; they change nothing."""
 
 import shutil
 import sys
@@ -98,7 +98,10 @@ def _docker(base: str) -> str:
         raise _missing("docker", "install Docker Engine 23 or newer with buildx")
     done = call(["docker", "buildx", "inspect"], seconds=SECONDS)
     if done.code:
-        raise _missing(f"docker buildx: {done.complaint}", "start the engine; see DOCKER_HOST")
+        raise _missing(
+            f"docker buildx: {done.complaint}",
+            "start Docker Engine; if it runs elsewhere, set DOCKER_HOST",
+        )
     if base:
         resolve(base)
     return "buildx answers" + (f", base image {base}" if base else "")

@@ -1,9 +1,10 @@
-"""Compare: champion and challenger on the same rows, and what the champion gate would decide.
+"""Champion and challenger on the same rows, and what the champion gate would decide.
 
 The gates before it are asked as in a release, because they say whether the model may be loaded at
 all. Nothing is written to the registry.
 """
 
+from model_release import commands
 from model_release.errors import RefusedError, UsageError
 from model_release.gates.champion import Limits
 from model_release.gates.evidence import Scores
@@ -31,11 +32,13 @@ def compare_champion(workspace: Workspace, model: str, version: str | None) -> R
     if champion is None or config.gates.champion.skip:
         raise UsageError(
             f"champion of {model}",
-            expected="a version to compare with, and a gate that compares",
+            expected="a champion to compare with, and a champion gate that is not skipped",
             found="no version has the alias champion"
             if champion is None
-            else f"skipped: {config.gates.champion.skip}",
-            next_step="release a first version",
+            else f"gates.champion.skip: {config.gates.champion.skip}",
+            next_step=f"release a first version: {commands.release(model)}"
+            if champion is None
+            else f"remove skip from gates.champion in {config.source}",
         )
     with Collector(
         challenger_of(workspace, found),

@@ -1,4 +1,4 @@
-"""Compare runs of training, and make the best one a model version."""
+"""The comparison of training runs; it can register the best one as a model version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,9 +63,9 @@ def compare_runs(
     if not best_first or question.metric not in best_first[0].metrics:
         raise UsageError(
             f"metric {question.metric!r}",
-            expected="a run that has it",
-            found=f"{len(entrants)} runs, none with it",
-            next_step="see the metrics with --format json, or change the filter",
+            expected="a run that logged this metric",
+            found=f"{len(entrants)} runs, none of which has it",
+            next_step="correct --metric: MLflow shows the metrics of each run; or change --filter",
         )
     best = best_first[0]
     lines = [f"best by {question.metric}: {best.name}, run {best.run_id}"]
@@ -96,7 +96,7 @@ def _register(workspace: Workspace, best: Entrant, question: Question, name: str
     if not best.model_ids:
         raise UsageError(
             f"run {best.run_id}",
-            expected="one that logged a model",
+            expected="a run that logged a model",
             found="none",
             next_step="log the model in training (mlflow.<flavor>.log_model), then run again",
         )

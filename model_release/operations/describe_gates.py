@@ -1,4 +1,4 @@
-"""Files that follow from the gates' own definitions: `models/schema.json` and `docs/gates.md`."""
+"""The files generated from the gates' definitions: `models/schema.json` and `docs/gates.md`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from model_release.gates import gates
 
 EXAMPLE = Path("models/iris-classifier.yaml")
 BESIDE_GATES = ("holdout", "production", "local")
-"""Sections that are no gate's; `kubernetes` has a page of its own, docs/kubernetes.md."""
+"""Sections of no gate. `kubernetes` is not here: docs/kubernetes.md describes it."""
 
 WRITE = commands.make("schema")
 HEADER = f"""<!-- Generated from model_release/gates/ by `{WRITE}`; edit it there. -->
@@ -91,8 +91,8 @@ def check_generated(root: Path) -> None:
     for path, text in generated(root).items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             raise UsageError(
-                f"{path} is not what the gates say",
-                expected="a file generated from model_release/gates/",
+                f"{path} is out of date",
+                expected="the file that model_release/gates/ generates",
                 found="another text" if path.is_file() else "no file",
                 next_step=f"run `{WRITE}` and commit the result",
             )

@@ -1,4 +1,4 @@
-"""Describe: gather a release's evidence, make its page, keep it as a file of the release's run."""
+"""The page of a release, made from its evidence and kept as a file of the release's run."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the ledger says, held against what is there: each difference with its cause and its mend."""
+"""The differences between the ledger and what is there, each with its cause and its mend."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Runs side by side: parameters and metrics, the best one first. Pure but for the plots."""
+"""Runs side by side: parameters and metrics, the best one first. Pure, except for the plots."""
 
 import math
 from collections.abc import Mapping, Sequence

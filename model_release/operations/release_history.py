@@ -1,4 +1,4 @@
-"""The ledger told: every move as a table, or who was champion at a moment."""
+"""The ledger as a table of every move, or the version that had an alias at one moment."""
 
 from datetime import datetime
 from typing import Any
@@ -26,9 +26,9 @@ def release_history(workspace: Workspace, model: str, alias: str, moment: str = 
         known = ", ".join(models_with_ledger(workspace.registry))
         raise UsageError(
             f"ledger of {model}",
-            expected="one, which begins with the first release",
+            expected="a ledger, which the first release begins",
             found=f"ledgers of: {known or 'nothing'}",
-            next_step="check --model-name and MLFLOW_TRACKING_URI",
+            next_step="correct --model-name or MLFLOW_TRACKING_URI",
         )
     if moment:
         return _at(ledger, alias, read_moment(moment))
@@ -75,7 +75,7 @@ def read_moment(text: str) -> datetime:
         raise UsageError(
             f"moment {text!r}",
             expected="ISO 8601 with a time zone, such as 2026-11-24T21:00:00+00:00",
-            next_step="say it so: local times are ambiguous twice a year",
+            next_step="give --at with a time zone; without one a time can mean two moments",
         )
     return moment
 

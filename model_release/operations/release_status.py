@@ -1,4 +1,4 @@
-"""What serves what, held against the champion of the registry."""
+"""What serves in each environment of a target, beside the champion in the registry."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +42,7 @@ def release_status(workspace: Workspace, target: Target, environment: str | None
 def _back(run: Running, target: Target) -> str:
     model, version = run.identity.model, run.identity.version
     again = commands.release(model, version, target=target.name)
-    return f"{model} {version} is brought back by {again}"
+    return f"{model} {version} is down; start it again: {again}"
 
 
 def stop(target: Target, environment: str | None = None) -> Report:

@@ -1,4 +1,4 @@
-"""The audit's one issue, brought up to date on GitHub."""
+"""The audit's one issue on GitHub, opened, updated or closed."""
 
 import json
 from pathlib import Path
@@ -24,9 +24,9 @@ def report_audit(audit: Path, github: GitHub) -> Report:
     except (OSError, ValueError) as error:
         raise OutsideError(
             str(audit),
-            expected=f"what {commands.script('audit_release', format='json')} wrote",
+            expected=f"the report of {commands.script('audit_release', format='json')}",
             found=str(error),
-            next_step="see the step before this one; the issue stays as it is",
+            next_step="see why the audit before this step wrote no report; the issue is unchanged",
         ) from error
     step = audit_issue.next_step(found, github.open_issues(audit_issue.LABEL))
     number = step.number

@@ -1,4 +1,4 @@
-"""Roll back: a former champion serves and is champion again, from what was built for it then."""
+"""The rollback: a former champion serves and is champion again, from what was built for it."""
 
 from dataclasses import dataclass, replace
 
@@ -32,9 +32,9 @@ def check_reason(reason: str) -> str:
     if not words or len(words) > LONGEST_REASON or not any(c.isalpha() for c in words):
         raise UsageError(
             "reason",
-            expected=f"words, {LONGEST_REASON} characters at most: the ledger keeps them",
+            expected=f"words that the ledger can keep, {LONGEST_REASON} characters at most",
             found=f"{len(words)} characters" if words else "none",
-            next_step="--reason 'answers wrong since Monday'",
+            next_step="give --reason, such as --reason 'answers wrong since Monday'",
         )
     return words
 
@@ -99,7 +99,7 @@ def check_files(workspace: Workspace, release: Release) -> None:
             f"files of {release.model} {release.version}",
             expected=f"digest {release.digest}, as released",
             found=digest,
-            next_step="restore them in the artifact store, or roll back to another release: "
+            next_step="restore these files in the artifact store, or choose another release from "
             f"{commands.history(release.model)}",
         )
 
@@ -126,8 +126,8 @@ def _goal(ledger: Ledger, version: str, release_id: str) -> str:
             raise UsageError(
                 f"release {release_id}",
                 expected=f"a release of {ledger.model}",
-                found=f"one of {found.model} {found.version}",
-                next_step=commands.history(ledger.model),
+                found=f"a release of {found.model} {found.version}",
+                next_step=f"choose one from {commands.history(ledger.model)}",
             )
         goal = history.last_of_release(ledger.entries, release_id)
     elif version:
@@ -144,9 +144,9 @@ def _goal(ledger: Ledger, version: str, release_id: str) -> str:
             f"rollback of {ledger.model} to {release_id or version or 'the champion before'}",
             expected="a release that was champion",
             found=f"champions so far: {', '.join(known) or 'none'}",
-            next_step="name one of them with --model-version"
+            next_step="give one of them with --model-version"
             if known
-            else "release a version first",
+            else f"release a version first: {commands.release(ledger.model)}",
         )
     return goal.release
 

@@ -1,4 +1,4 @@
-"""A repository on GitHub, set up for releases: what would change, and the changes made."""
+"""The setup of a repository on GitHub for releases: the changes it needs, shown or made."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ def setup_github(
     *,
     apply: bool,
 ) -> Report:
-    """Compare what is with what should be; change it where that was asked for.
+    """Compare the repository with what it should be; with `apply` change it.
 
     Args:
         name: owner/name; "" for the one of this environment.
@@ -33,7 +33,7 @@ def setup_github(
         apply: whether to change anything.
 
     Raises:
-        UsageError: a repository, reviewer or variable that does not exist or cannot be meant.
+        UsageError: a repository, reviewer or variable that does not exist or is invalid.
         OutsideError: GitHub did not answer, or there is no token for it.
     """
     github = _github(name)
@@ -41,9 +41,9 @@ def setup_github(
     if about is None:
         raise UsageError(
             f"repository {github.repository}",
-            expected="one that you administer",
-            found="none, or one that you may not see",
-            next_step="gh auth login, or correct --repository",
+            expected="a repository that you administer",
+            found="nothing, or a repository that you may not see",
+            next_step="run gh auth login, or correct --repository",
         )
     branch = branch or str(about["default_branch"])
     wanted = repository.DesiredState(branch, _people(github, reviewers), {
@@ -83,9 +83,9 @@ def _github(name: str) -> GitHub:
     if done.code or not done.out.strip():
         raise OutsideError(
             "token for GitHub",
-            expected="gh to be logged in, or GITHUB_TOKEN",
+            expected="a login of gh, or GITHUB_TOKEN",
             found=done.complaint,
-            next_step="gh auth login",
+            next_step="run gh auth login, or set GITHUB_TOKEN",
         )
     return GitHub(found.repository, done.out.strip(), found.api)
 
@@ -96,7 +96,7 @@ def _people(github: GitHub, logins: Sequence[str]) -> dict[str, int]:
             "reviewers of production",
             expected="one to six logins",
             found=str(len(logins)),
-            next_step="--reviewer LOGIN, once for each",
+            next_step="give --reviewer LOGIN once for each of them",
         )
     found = {}
     for login in logins:
@@ -105,8 +105,8 @@ def _people(github: GitHub, logins: Sequence[str]) -> dict[str, int]:
             raise UsageError(
                 f"reviewer {login!r}",
                 expected="a login on GitHub",
-                found="nobody",
-                next_step="correct --reviewer",
+                found="no such user",
+                next_step="correct this --reviewer",
             )
         found[str(person["login"])] = int(person["id"])
     return found
@@ -116,7 +116,9 @@ def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (equals and name.isidentifier()):
         raise UsageError(
-            f"--variable {text!r}", expected="NAME=VALUE", next_step="give it a name and a value"
+            f"--variable {text!r}",
+            expected="NAME=VALUE",
+            next_step="give a name and a value with = between them",
         )
     return name, value
 

@@ -1,4 +1,4 @@
-"""The example model: trained by `make release` when the registry has no version of it."""
+"""The example model, which `make release` trains when the registry has no version of it."""
 
 import os
 import shlex
@@ -38,6 +38,6 @@ def train_if_missing(workspace: Workspace, model: str) -> None:
             "training of the example",
             expected="a registered version",
             found=lines[-1],
-            next_step=f"run {shlex.join(command)} and see",
+            next_step=f"run {shlex.join(command)} and read its error",
         )
     workspace.progress.step(done.stdout.strip())

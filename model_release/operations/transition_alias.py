@@ -1,4 +1,4 @@
-"""Move any other alias as safely as the champion's: fenced, read back, kept in the ledger."""
+"""The move of an alias other than champion, as safe as that of champion and in the ledger too."""
 
 from model_release import commands
 from model_release.errors import RefusedError, UsageError
@@ -42,8 +42,8 @@ def transition_alias(
     if by := _owned(model).get(alias.lower()):
         raise UsageError(
             f"alias {alias!r}",
-            expected="one that says nothing about what serves",
-            next_step=f"it moves with what serves, by {by}",
+            expected="an alias that no command of a release moves",
+            next_step=f"move it with what serves: {by}",
         )
     registry = workspace.registry
     number = registry.version(model, version).version
@@ -53,9 +53,9 @@ def transition_alias(
     if expected is not None and found != expected:
         raise RefusedError(
             f"{alias} of {model}",
-            expected=f"version {expected or 'none'}, as you said",
+            expected=f"version {expected or 'none'}, as --expected says",
             found=f"version {found or 'none'}",
-            next_step="look again, then say what it is now",
+            next_step="see who moved it, then give its version now with --expected",
         )
     if expected is None:
         fence(ledger, alias, found)

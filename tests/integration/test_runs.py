@@ -52,11 +52,11 @@ def test_what_cannot_be_compared_is_refused_by_name(workspace: Workspace) -> Non
     train(workspace, "odd", 0.9, model=False)
     with pytest.raises(UsageError, match=r"experiment 'nothing'"):
         compare_runs(workspace, Question(["nothing"], "accuracy"))
-    with pytest.raises(UsageError, match=r"metric 'f1'; expected a run that has it"):
+    with pytest.raises(UsageError, match=r"metric 'f1'; expected a run that logged this metric"):
         compare_runs(workspace, Question(["odd"], "f1"))
     with pytest.raises(UsageError, match=r"filter 'accuracy is good'"):
         compare_runs(workspace, Question(["odd"], "accuracy", filter_string="accuracy is good"))
-    with pytest.raises(UsageError, match=r"expected one that logged a model"):
+    with pytest.raises(UsageError, match=r"expected a run that logged a model"):
         compare_runs(workspace, Question(["odd"], "accuracy"), register="winner")
 
 

@@ -41,7 +41,7 @@ def test_a_change_by_hand_is_found_and_mended(checkout: Path, name: str) -> None
     (checkout / name).write_text("{}", encoding="utf-8")
     done = _describe("--check", *root)
     assert done.returncode == 2
-    assert f"{name} is not what the gates say" in done.stderr
+    assert f"{name} is out of date" in done.stderr
     assert _describe("--write", *root).returncode == 0
     assert (checkout / name).read_bytes() == (ROOT / name).read_bytes()
 

@@ -110,7 +110,7 @@ def test_up_to_staging_asks_github_nothing(recorded: Recorded) -> None:
         ("--tracking-uri", "sqlite:///x.db", "address of an MLflow server"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(
+def test_an_invalid_option_is_refused_before_anybody_is_asked(
     recorded: Recorded, option: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert script("check_repository.py", *CHECK, option, value) == 2
