@@ -11,9 +11,9 @@ from typing import Any
 
 from mlflow.version import VERSION
 
-from serving import context as contexts
 from serving import cpus, metrics, model, request_log
 from serving.batching import Batcher, Job, QueueFullError
+from serving.context import ServedRelease, model_folder, read_release
 from serving.protocol import JSON, TEXT, Answer, enter_serving_environment
 from serving.reception import CLOSE, NO_ROOM, Receive, Room, Send, discard_rest, read_body
 from serving.settings import Settings
@@ -32,8 +32,8 @@ def create_app(context: Path, settings: Settings) -> "ServingApp":
     Raises:
         ServingError: the context is unusable, the model does not load or fails on its example.
     """
-    release = contexts.read_release(context)
-    folder = contexts.model_folder(context)
+    release = read_release(context)
+    folder = model_folder(context)
     enter_serving_environment()
     app = ServingApp(model.load_served_model(folder, release), release, settings)
     _silence_warnings()
@@ -65,7 +65,7 @@ class ServingApp:
     """
 
     def __init__(
-        self, served: model.ServedModel, release: contexts.ServedRelease, settings: Settings
+        self, served: model.ServedModel, release: ServedRelease, settings: Settings
     ) -> None:
         self.ready = True
         self.release = release

@@ -50,6 +50,6 @@ def url(station: str) -> str:
     return f"{station}.url"
 
 
-def approval(fact: str) -> str:
+def approval_tag(fact: str) -> str:
     """The tag of one fact of the approval, such as `by`."""
     return f"approval.{fact}"

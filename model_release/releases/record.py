@@ -115,7 +115,7 @@ class Record:
     def approved(self) -> Approved:
         """Who let it into production."""
         told = {
-            each.name: self.tags.get(names.approval(each.name), "") for each in fields(Approved)
+            each.name: self.tags.get(names.approval_tag(each.name), "") for each in fields(Approved)
         }
         return Approved(**told)
 

@@ -80,7 +80,11 @@ def record(release: Release, by: str, how: str, *, approved: bool = True) -> Rel
     recorded = release.record(
         "approve",
         "passed" if approved else "refused",
-        tags={names.approval("by"): by, names.approval("at"): at, names.approval("how"): how},
+        tags={
+            names.approval_tag("by"): by,
+            names.approval_tag("at"): at,
+            names.approval_tag("how"): how,
+        },
         state=None if approved else "refused",
     )
     release.registry.tag_version(

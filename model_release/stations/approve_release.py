@@ -62,7 +62,7 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
     if not release.passed("approve"):
         how = "reviewed on GitHub" if reviews else "dispatched; GitHub does not ask for a review"
         release = record(release, ", ".join(approvers) or dispatcher, how)
-    return release.note({names.approval(name): value for name, value in facts.items() if value})
+    return release.note({names.approval_tag(name): value for name, value in facts.items() if value})
 
 
 def _trainer(release: Release) -> str:
