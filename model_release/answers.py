@@ -1,4 +1,4 @@
-"""Scoring requests and their answers as JSON values: compare two answers, derive other requests."""
+"""Scoring requests and their answers as JSON values: answers compared, other requests derived."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What all scripts share: options, error lines, exit codes, where the report goes.
+"""The part that all scripts share: options, error lines, exit codes, where the report goes.
 
 Exit codes: 0 passed, 1 a gate or check said no, 2 wrong usage, 3 something outside failed.
 """

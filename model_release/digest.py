@@ -1,4 +1,4 @@
-"""The model digest: names a model by the content of its files."""
+"""The model digest, which names a model by the content of its files."""
 
 import hashlib
 import os
@@ -31,9 +31,9 @@ def model_digest(folder: Path) -> str:
     if not files:
         raise RefusedError(
             f"model folder {folder.name}",
-            expected="files",
+            expected="at least one file",
             found="none",
-            next_step="log the model again",
+            next_step="log the model again (mlflow.<flavor>.log_model) and register it",
         )
     for name, path in files:
         total.update(len(name).to_bytes(8, "big") + name + bytes.fromhex(file_sha256(path)))
@@ -55,7 +55,7 @@ def model_files(folder: Path) -> Iterator[Path]:
                     f"{path.relative_to(folder)} in the model",
                     expected="a regular file or a folder",
                     found="a symbolic link" if stat.S_ISLNK(mode) else "a special file",
-                    next_step="log the model again with the file itself",
+                    next_step="log the model again with the file itself in place of the link",
                 )
             if stat.S_ISREG(mode) and path != folder / INJECTED:
                 yield path
@@ -69,5 +69,6 @@ def file_sha256(path: Path) -> str:
 
 def _unreadable(error: OSError) -> NoReturn:
     raise RefusedError(
-        f"a folder of the model cannot be read: {error}", next_step="mend its rights"
+        f"a folder of the model cannot be read: {error}",
+        next_step="give this user the right to read it (chmod u+rx)",
     )

@@ -1,4 +1,4 @@
-"""Where a command works: the registry, the state folder, the configurations, the progress shown."""
+"""The place where a command works: registry, state folder, configurations, progress shown."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a model is held to: `models/<name>.yaml`, read, checked and named by a digest."""
+"""The configuration of a model, `models/<name>.yaml`: read, checked and named by a digest."""
 
 import difflib
 import hashlib
@@ -42,7 +42,7 @@ class Holdout(Section):
     task: Task = Field(description="What the model answers: labels or numbers.")
     format: Literal["parquet", "csv"] | None = Field(
         None,
-        description="Needed only where the suffix of `uri` does not tell.",
+        description="Needed only if the suffix of `uri` does not say it.",
         validate_default=True,
     )
     drop: tuple[str, ...] = Field((), description="Columns that the model is not shown.")
@@ -52,7 +52,9 @@ class Holdout(Section):
     @classmethod
     def _is_reachable(cls, uri: str) -> str:
         if "://" in uri and not uri.startswith("s3://"):
-            raise ValueError(f"no way to read {uri!r}: a path, s3://bucket/key or runs:/id/path")
+            raise ValueError(
+                f"{uri!r} cannot be read: give a path, s3://bucket/key or runs:/id/path"
+            )
         return uri
 
     @model_validator(mode="before")
@@ -68,11 +70,11 @@ class Holdout(Section):
     def _has_format(self) -> Self:
         if self.format is None:
             raise ValueError(
-                "the suffix of uri does not tell the format: add format: parquet or csv"
+                "the suffix of uri does not say the format: add format: parquet or format: csv"
             )
         if self.target in self.drop:
             raise ValueError(
-                f"target {self.target!r} is not shown to the model: leave it out of drop"
+                f"target {self.target!r} is never shown to the model: remove it from drop"
             )
         return self
 
@@ -81,7 +83,8 @@ class Production(Section):
     """How production is guarded."""
 
     protected: bool | None = Field(
-        None, description="Whether production waits for an approval; unset: the target's own rule."
+        None,
+        description="Whether production waits for an approval; if not set, the target decides.",
     )
     separate_people: bool = Field(
         False,
@@ -157,7 +160,7 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
         if all(getattr(self.gates, name).skip is not None for name in gates()):
-            raise ValueError("every gate is skipped: nothing would be asked of a model")
+            raise ValueError("every gate is skipped: remove skip from at least one")
         return self
 
     @model_validator(mode="after")
@@ -170,7 +173,7 @@ class ModelConfig(Section):
                 )
         for name, metric in self._measured():
             if self.holdout is not None and METRICS[metric].task != self.holdout.task:
-                raise ValueError(f"gates.{name}: {metric} is no metric of {self.holdout.task}")
+                raise ValueError(f"gates.{name}: {metric} is not a metric of {self.holdout.task}")
         return self
 
 
@@ -183,11 +186,11 @@ class _UniqueKeys(yaml.SafeLoader):
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(
-                    problem="a key that is no word", problem_mark=key.start_mark
+                    problem="a key that is not a word", problem_mark=key.start_mark
                 )
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key.value} twice", problem_mark=key.start_mark
+                    problem=f"the key {key.value} twice", problem_mark=key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
@@ -201,7 +204,7 @@ def load_config(name: str, models_dir: Path) -> ModelConfig:
         models_dir: the folder of `<name>.yaml` and `default.yaml`.
 
     Raises:
-        UsageError: no file, or one that says what cannot be meant.
+        UsageError: there is no file, or it is invalid.
     """
     # Held against what lies there, so that a name with path characters in it leads nowhere.
     own = name in {path.stem for path in models_dir.glob("*.yaml")}
@@ -213,11 +216,13 @@ def load_config(name: str, models_dir: Path) -> ModelConfig:
             f"no configuration for {name}",
             expected=f"{name}.yaml or {DEFAULT}.yaml in {models_dir}",
             found=str(error.strerror),
-            next_step="write one; models/default.yaml is an example",
+            next_step=f"write {name}.yaml there; docs/gates.md has an example",
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} is no YAML", found=_yaml_problem(error), next_step="correct that line"
+            f"{path} is not valid YAML",
+            found=_yaml_problem(error),
+            next_step="correct that line",
         ) from error
     try:
         config = ModelConfig.model_validate(data if data is not None else {})
@@ -264,7 +269,7 @@ def _usage_error(path: Path, error: ValidationError) -> UsageError:
         f"{path}: {key}: {message}",
         expected=expected,
         found=found,
-        next_step=f"correct it{more}; models/schema.json describes every key",
+        next_step=f"correct the file{more}; models/schema.json describes every key",
     )
 
 

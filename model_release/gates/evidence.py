@@ -1,4 +1,4 @@
-"""What the gates judge: measured facts as plain values, collected by `measure`."""
+"""The evidence that gates judge: measured facts as plain values, from `measurement.collector`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -140,7 +140,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Rows:
-    """Answers to rows alone, held against the answers to the same rows in a batch.
+    """Answers to rows alone, compared with the answers to the same rows in a batch.
 
     `differences` has one entry a row: the largest absolute difference beyond the tolerance, 0.0
     where they agree, infinity where the answers have another shape or type.

@@ -1,4 +1,4 @@
-"""What a gate says, and the limits it is given."""
+"""The outcome of a gate, and the base of its limits."""
 
 import difflib
 import math
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def lets_through(self) -> bool:
-        """Only a pass, or a skip that the model's YAML asked for, lets a release on."""
+        """Only a pass, or a skip with a reason in the model's YAML, lets a release on."""
         return self.status in ("passed", "skipped")
 
 

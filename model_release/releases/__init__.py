@@ -23,7 +23,7 @@ from model_release.releases.record import Record
 from model_release.releases.validation_report import ValidationReport
 
 FORMAT = 2
-"""1 had no ledger: whoever only knows that must not write beside one."""
+"""Format 1 had no ledger: software that knows only format 1 must not write beside a ledger."""
 
 
 def now() -> str:
@@ -82,9 +82,9 @@ class Release(Record):
             if not self.passed(earlier):
                 raise UsageError(
                     f"release {short_id(self.id)} of {self.model} {self.version}",
-                    expected=f"station {earlier} passed",
-                    found=self.result(earlier) or "not run",
-                    next_step=commands.station(earlier, self.model, self.version),
+                    expected=f"station {earlier} to have passed",
+                    found=self.result(earlier) or "it has not run",
+                    next_step=f"run {commands.station(earlier, self.model, self.version)}",
                 )
 
     def record(
@@ -146,9 +146,9 @@ def load(registry: Registry, run_id: str) -> Release:
     if names.FORMAT not in tags:
         raise UsageError(
             f"run {run_id}",
-            expected="a release",
-            found=f"a run without {names.FORMAT}",
-            next_step="name the run of a release: the experiments releases/<model> have them",
+            expected="the run of a release",
+            found=f"a run without the tag {names.FORMAT}",
+            next_step="give the id of a run in an experiment releases/<model>",
         )
     told = tags[names.FORMAT]
     if not told.isdecimal() or int(told) > FORMAT:
@@ -178,7 +178,7 @@ def exactly(registry: Registry, run_id: str, model: str, version: str, image: st
                 f"{what} of release {short_id(run_id)}",
                 expected=wanted,
                 found=is_,
-                next_step="dispatch the release anew: somebody changed what the jobs share",
+                next_step="correct --release and --image-digest; or dispatch a new release",
             )
     return found
 
@@ -209,9 +209,9 @@ def started(registry: Registry, model: str, version: str) -> Release:
     if found is None:
         raise UsageError(
             f"{model} {version}",
-            expected="a release, which begins with validation",
+            expected="a release of this version, which validation begins",
             found="none",
-            next_step=commands.station("validate", model, version),
+            next_step=f"run {commands.station('validate', model, version)}",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Who acts: the name that the ledger keeps."""
+"""The name of whoever acts, which the ledger keeps."""
 
 import getpass
 import os

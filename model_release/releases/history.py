@@ -1,4 +1,4 @@
-"""What the ledger's entries mean: whose reign is when, what is under way, where a rollback goes.
+"""The meaning of the ledger's entries: who was champion when, and where a rollback goes.
 
 An entry is one move of an alias: decided, then closed as done or abandoned. Only the last one can
 be open. A reign begins when the move to it was closed as done and ends when the next one was.

@@ -26,7 +26,7 @@ PLACE = "releases"
 EXPERIMENTS = "releases/"
 POINTER = "ledger.run"
 KEY = re.compile(r"(entry|close)\.(\d{6})")
-NEWER = "use the version of this software that wrote it, or a newer one"
+NEWER = "use the version of this software that wrote it, or a newer version"
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def overtaken(winner: Entry, model: str) -> RefusedError:
     """The refusal of a move that came second."""
     return RefusedError(
         f"{winner.alias} of {model}",
-        expected=f"to be where it was: version {winner.before or 'none'}",
+        expected=f"version {winner.before or 'none'}, as before this move",
         found=f"a {winner.kind} to version {winner.after} by {winner.by}, decided {winner.at}",
-        next_step=f"somebody was faster: look at it with {commands.history(model)}, "
+        next_step=f"somebody else was faster: run {commands.history(model)} to see it, "
         "then release again",
     )
 
@@ -162,9 +162,9 @@ def begin_ledger(registry: Registry, model: str) -> str:
     if not tags.get(POINTER):
         raise OutsideError(
             f"experiment {name}",
-            expected=f"the tag {POINTER}, which it has from its beginning",
-            found="none: something else made this experiment",
-            next_step="rename it (mlflow experiments rename), then run again",
+            expected=f"the tag {POINTER}, with which this software creates it",
+            found="no such tag: something else created this experiment",
+            next_step="rename it (mlflow experiments rename), then run the same command again",
         )
     return tags[POINTER]
 
@@ -191,16 +191,16 @@ def _entries(parameters: Mapping[str, str], what: str) -> tuple[Entry, ...]:
     if numbers != list(range(1, len(entries) + 1)) or closes:
         raise _damaged(what, f"numbers {numbers[:20]}, closes without entries {list(closes)}")
     if not all(entry.close for entry in entries[:-1]):
-        raise _damaged(what, "an entry after one that is open")
+        raise _damaged(what, "an entry after an open one")
     return entries
 
 
 def _damaged(what: str, found: str) -> OutsideError:
     return OutsideError(
         what,
-        expected="entries in order, each closed but the last",
+        expected="entries in order, of which only the last may be open",
         found=found,
-        next_step="nothing is guessed: restore MLflow's database from its backup",
+        next_step="restore MLflow's database from its backup",
     )
 
 

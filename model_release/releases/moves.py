@@ -1,4 +1,4 @@
-"""One move of an alias, carried out: fenced, read back, remembered, and repeated on the releases.
+"""One move of an alias, carried out: checked, read back, and repeated on the releases it concerns.
 
 The decision is the ledger's entry. All that follows may be done again by anybody, so whoever comes
 after a crash finishes what was decided; `close` is written when the alias was seen to be moved.
@@ -28,7 +28,7 @@ def check_claims(registry: Registry, model: str) -> dict[str, str]:
             if alias.lower().replace("_", "-") == owned and alias != owned:
                 raise RefusedError(
                     f"alias {alias} of {model}, version {version}",
-                    expected=f"one champion, by the alias {owned}",
+                    expected=f"only the alias {owned}, in this spelling",
                     found=f"{owned} at version {aliases.get(owned, 'none')} and this one",
                     next_step=f"delete the alias {alias} in the registry",
                 )
@@ -36,7 +36,7 @@ def check_claims(registry: Registry, model: str) -> dict[str, str]:
 
 
 def fence(ledger: Ledger, alias: str, found: str) -> None:
-    """Hold what an alias points to against the ledger.
+    """Check that an alias points to what the ledger says.
 
     Raises:
         RefusedError: somebody moved it by hand.
@@ -47,7 +47,7 @@ def fence(ledger: Ledger, alias: str, found: str) -> None:
             f"{alias} of {ledger.model}",
             expected=f"version {current.after}, as the ledger has it since {current.at}",
             found=f"version {found or 'none'}: somebody moved the alias by hand, or deleted it",
-            next_step=f"{commands.audit(ledger.model)} names what mends it",
+            next_step=f"run {commands.audit(ledger.model)}, which names the command that mends it",
         )
 
 
@@ -76,9 +76,9 @@ def finish(
     if not closed.done:
         raise RefusedError(
             f"{entry.kind} of {ledger.model} to version {entry.after}",
-            expected="to be carried out",
+            expected="a move that is done",
             found=f"called off: {closed.close.note if closed.close else ''}",
-            next_step=f"see {commands.history(ledger.model)}, then start again",
+            next_step=f"run {commands.history(ledger.model)} to see why, then start again",
         )
     current = ledger.current(entry.alias)
     if current and current.number == closed.number:  # else whoever moved it on has done that
@@ -96,7 +96,7 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
             f"{entry.alias} of {model}",
             expected=f"version {entry.before or 'none'}, as when the move was decided",
             found=f"version {found or 'none'}: somebody else moved it",
-            next_step=f"{commands.audit(model)} names what mends it",
+            next_step=f"run {commands.audit(model)}, which names the command that mends it",
         )
     if found != entry.after:
         registry.set_alias(model, entry.alias, entry.after)
@@ -105,7 +105,7 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
                 f"{entry.alias} of {model}",
                 expected=f"version {entry.after}, as just written",
                 found=f"version {read or 'none'}",
-                next_step="somebody else writes this alias: stop that, then "
+                next_step="something else writes this alias: stop it, then run "
                 f"{commands.audit(model, fix=True)}",
             )
     if entry.alias == CHAMPION and entry.before not in ("", entry.after) and entry.kind != "mend":
@@ -138,9 +138,9 @@ def settle(ledger: Ledger) -> Ledger:
     if entry.kind == "rollback":
         raise RefusedError(
             f"rollback of {ledger.model} to version {entry.after}",
-            expected="to be finished",
+            expected="no rollback under way",
             found=f"under way since {entry.at}, by {entry.by}",
-            next_step="wait for it; if it was killed, run it again: "
+            next_step="wait until it ends; if its process was killed, go on with it: "
             f"{commands.resume(ledger.model, entry.release)}",
         )
     return finish(ledger, entry)[0]

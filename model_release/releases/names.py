@@ -1,4 +1,4 @@
-"""What the tags and files of a release are called: for good, because releases are kept."""
+"""The names of the tags and files of a release. They never change, because releases are kept."""
 
 FORMAT = "release.format"
 MODEL = "release.model"

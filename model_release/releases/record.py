@@ -1,4 +1,4 @@
-"""What a release's run says in its tags, as typed attributes."""
+"""The tags of a release's run as typed attributes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

@@ -1,1 +1,1 @@
-"""The stations of the road. Each takes a release and leaves its result on it."""
+"""The stations of a release, in `commands.STATIONS` in order; each records its result on it."""

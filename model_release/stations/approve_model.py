@@ -1,4 +1,4 @@
-"""Approve: a person lets a staged release go to production, by name."""
+"""Station approve: a named person lets a staged release into production."""
 
 import re
 from collections.abc import Callable
@@ -32,12 +32,12 @@ class Approval:
     ask: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for an approver's name that is none."""
+        """Raise UsageError for an invalid name of an approver."""
         if self.given and not APPROVER.fullmatch(self.given):
             raise UsageError(
                 f"approver {self.given!r}",
                 expected="a user name or mail address",
-                next_step="give APPROVE=name or --approve name",
+                next_step="give the name with --approve, or with APPROVE= to make",
             )
 
 
@@ -58,7 +58,8 @@ def approve(release: Release, approval: Approval) -> Release:
         record(release, approval.user, "asked on the terminal", approved=False)
         raise RefusedError(
             f"{release.model} {release.version}: rejected by {approval.user}",
-            next_step="production is untouched; the next release begins with validation",
+            next_step="production is unchanged; for a new release run "
+            f"{commands.station('validate', release.model, release.version)}",
         )
     if approval.protected:
         again = commands.release(
@@ -66,9 +67,9 @@ def approve(release: Release, approval: Approval) -> Release:
         )
         raise RefusedError(
             f"{release.model} {release.version} waits for approval: production is protected",
-            expected="a person's approval",
-            found="nobody at a terminal and no approver named",
-            next_step=f"{again}, or --approve name; it goes on from here",
+            expected="the approval of a person",
+            found="nobody at a terminal, and no approver was named",
+            next_step=f"run {again}, or give --approve NAME; the release continues from here",
         )
     return record(release, approval.user, "unattended; this production is not protected")
 
@@ -105,9 +106,9 @@ def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Rele
     if not APPROVER.fullmatch(by) or not words:
         raise UsageError(
             f"approval of {release.model} {release.version}",
-            expected="who decides and why",
+            expected="the name of who decides, and a reason",
             found=f"approver {by!r}, reason {words!r}",
-            next_step="give --approve name and --reason text",
+            next_step="give --approve NAME and --reason TEXT",
         )
     if release.state != "open" or release.passed("approve"):
         shown_by = commands.script(
@@ -115,7 +116,7 @@ def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Rele
         )
         raise UsageError(
             f"release {short_id(release.id)} of {release.model} {release.version}",
-            expected="one that waits for approval",
+            expected="a release that waits for approval",
             found=f"{release.state}, {release.result('approve') or 'not asked yet'}",
             next_step=f"see it with {shown_by}",
         )

@@ -1,4 +1,4 @@
-"""Review: the approval that GitHub asked for, read back and recorded on the release."""
+"""Station approve on GitHub: the review of a deployment, recorded on its release."""
 
 from dataclasses import dataclass
 
@@ -40,17 +40,18 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
     if not reviews and trust.required:
         raise RefusedError(
             f"{release.model} {release.version}: approval of run {run_id}",
-            expected="a required reviewer of the environment production",
+            expected="the approval of a required reviewer of the environment production",
             found="nobody approved",
-            next_step=f"{commands.setup_github()}, then dispatch the release again",
+            next_step=f"run {commands.setup_github()}, then dispatch the release again",
         )
     approvers = list(dict.fromkeys(review.by for review in reviews))
     if trust.separate and (problem := conflict(approvers or [dispatcher], dispatcher, trainer)):
         raise RefusedError(
             f"{release.model} {release.version}: production.separate_people",
-            expected="approver, dispatcher and trainer to be three people",
+            expected="three people as approver, dispatcher and trainer",
             found=problem,
-            next_step=f"let somebody else approve; the trainer is the version's tag {TRAINER}",
+            next_step="let another person approve or dispatch; the version's tag "
+            f"{TRAINER} names the trainer",
         )
     comment = "; ".join(review.comment for review in reviews if review.comment)
     facts = {

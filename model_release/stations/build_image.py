@@ -1,4 +1,4 @@
-"""Image: the built context of a release as an image, in a registry, signed, with its SBOM."""
+"""The image of a release: built from its context, pushed, signed, with its SBOM."""
 
 import os
 from dataclasses import dataclass
@@ -89,18 +89,18 @@ def _signer(wanted: ImageSettings) -> signing.Signing:
     """
     if not wanted.registry:
         raise UsageError(
-            "where the image goes",
+            "registry of the image",
             expected="a registry and path, such as ghcr.io/owner",
             found="none",
-            next_step="--image-registry, or IMAGE_REGISTRY",
+            next_step="give --image-registry, or set IMAGE_REGISTRY",
         )
     signer = signing.Signing.from_environment(os.environ)
     if wanted.push and signer.verifies and not signer.signs:
         raise UsageError(
-            "pushing an image that has to be signed",
-            expected="COSIGN_KEY, or COSIGN_IDENTITY with COSIGN_ISSUER alone",
-            found="COSIGN_PUBLIC_KEY",
-            next_step="set the one or unset the other",
+            "signing of the pushed image",
+            expected="COSIGN_KEY, or COSIGN_IDENTITY and COSIGN_ISSUER without a key",
+            found="only COSIGN_PUBLIC_KEY, which verifies and cannot sign",
+            next_step="set COSIGN_KEY, or unset COSIGN_PUBLIC_KEY",
         )
     return signer
 
@@ -150,7 +150,7 @@ def _record(
 def _expect(recorded: str, digest: str) -> None:
     if digest != recorded:
         raise RefusedError(
-            "image of the release, built again",
+            "image of the release, built a second time",
             expected=recorded,
             found=digest,
             next_step="put the recorded image back into the registry, or validate the version "

@@ -1,4 +1,4 @@
-"""Deploy: a built release serves in an environment of a target, or everything is as before."""
+"""Stations deploy-staging and deploy-production: the release serves, or all is as before."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def deploy_model(
     target: Target,
     approval: Approval,
 ) -> tuple[Release, Running]:
-    """Make a release serve in `environment`; production is asked for approval first.
+    """Make a release serve in `environment`; production needs an approval first.
 
     The new server answers the smoke suite before it gets the environment's address. The same
     release again is a no-op.
@@ -94,7 +94,7 @@ def described(workspace: Workspace, release: Release) -> Deployment:
 
 
 def _image(workspace: Workspace, release: Release) -> str:
-    """Reference of the release's image by digest: it is in its registry, and signed as asked for.
+    """Reference of the release's image by digest: it is in its registry, and signed as configured.
 
     The cluster pulls by this digest, so what is found here is what will run.
     """
@@ -102,9 +102,9 @@ def _image(workspace: Workspace, release: Release) -> str:
     if not reference:
         raise UsageError(
             f"image of release {short_id(release.id)}",
-            expected="one that was built and pushed",
+            expected="an image that was built and pushed",
             found="none",
-            next_step=_build(release),
+            next_step=f"build it: {_build(release)}",
         )
     signing.Signing.from_environment(os.environ).verify(reference, release.id)
     if shutil.which("docker"):
@@ -124,16 +124,16 @@ def _check_image(reference: str, release: Release) -> None:
     if found is None:
         raise UsageError(
             f"image {reference}",
-            expected="to be in its registry",
-            found="not there",
-            next_step=_build(release),
+            expected="this image in its registry",
+            found="no such image",
+            next_step=f"build it: {_build(release)}",
         )
     if (digest := found.get(DIGEST_LABEL)) != release.digest:
         raise RefusedError(
             f"image {reference}",
             expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
             found=digest or "none",
-            next_step=f"somebody changed what the release names: {_build(release)}",
+            next_step=f"somebody changed this image; build it again: {_build(release)}",
         )
 
 
@@ -143,14 +143,17 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
     build = commands.station("build", release.model, release.version)
     if not context.is_dir():
         raise UsageError(
-            f"context of release {short_id(release.id)}", expected=str(context), next_step=build
+            f"context of release {short_id(release.id)}",
+            expected=str(context),
+            found="no such folder",
+            next_step=f"build it: {build}",
         )
     if (found := model_digest(context)) != release.context_digest:
         raise RefusedError(
             f"context of release {short_id(release.id)}",
             expected=release.context_digest,
             found=found,
-            next_step=f"somebody changed it: make it anew with {build}",
+            next_step=f"somebody changed the context; build it again: {build}",
         )
     python = environments.python_minor(context / "model")
     return context, environments.install(context / "requirements.lock", python, workspace.home)

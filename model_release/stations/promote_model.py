@@ -1,4 +1,4 @@
-"""Promote: the champion alias moves, last of all, and only if it is where it was."""
+"""Station promote, the last one: the alias champion moves, if nobody moved it meanwhile."""
 
 from model_release import commands
 from model_release.errors import RefusedError
@@ -39,7 +39,8 @@ def promote_model(release: Release, target: Target) -> Release:
             f"champion of {release.model}",
             expected=f"version {compared or 'none'}, which {release.version} was compared with",
             found=f"version {found or 'none'}",
-            next_step="release again: the gates then compare with the champion of now",
+            next_step="validate the version again, which compares it with the champion of today: "
+            f"{commands.station('validate', release.model, release.version)}",
         )
     ledger, entry = ledger.decide(
         "promotion", CHAMPION, before=found, after=release.version, release=release.id
@@ -58,7 +59,8 @@ def check_production(release: Release, target: Target) -> None:
             f"production of {release.model}",
             expected=f"{release.identity}, serving",
             found=release.identity.differences(run.identity) if run else "nothing",
-            next_step=commands.station(
+            next_step="deploy it: "
+            + commands.station(
                 "deploy-production", release.model, release.version, target=target.name
             ),
         )
@@ -84,9 +86,9 @@ def _check_first_reign(ledger: Ledger, release: Release, target: Target) -> None
         told = release.rollback_reason
         raise RefusedError(
             f"release {short_id(release.id)} of {release.model} {release.version}",
-            expected="one that was not champion yet",
+            expected="a release that was never champion",
             found=f"champion until {release.champion_until or 'later'}"
             + (f", rolled back: {told}" if told else ""),
-            next_step="validate it again, which begins a new release; or go back to it with "
+            next_step="validate the version again, which begins a new release; or roll back to it: "
             f"{commands.rollback(release.model, release=release.id, target=target.name)}",
         )

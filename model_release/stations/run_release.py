@@ -1,4 +1,4 @@
-"""The whole road: every station in order, going on from where this version's release stopped."""
+"""The whole release: every station in order, from where this version's release stopped."""
 
 import shlex
 import time

@@ -1,4 +1,4 @@
-"""Smoke: the running server answers as the validated model did."""
+"""Station smoke: the running server answers as the validated model did."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def probe(workspace: Workspace, release: Release) -> Callable[[str], list[Check]
                     f"{url}: smoke test {check.name}",
                     expected=check.required,
                     found=check.found,
-                    next_step="look at the server's log; the release did not go on",
+                    next_step="read the server's log; the release stopped here",
                 )
         return checks
 

@@ -1,4 +1,4 @@
-"""Validate: begin a release and ask every gate, in order, until one says no."""
+"""Station validate: a new release, judged by every gate in order until one says no."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from model_release import __version__, releases
+from model_release import __version__, commands, releases
 from model_release.config import ModelConfig
 from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.gates import Gate, gates
@@ -160,10 +160,10 @@ def champion_of(workspace: Workspace, model: str) -> MeasuredModel | None:
     if released and released.digest != digest:
         raise RefusedError(
             f"champion {model} {number}",
-            expected=f"digest {released.digest}",
+            expected=f"digest {released.digest}, as released",
             found=digest,
-            next_step="its files changed after its release: restore them, or roll back to another "
-            "release, before anything is compared with it",
+            next_step="the files changed after the release: restore them in the artifact store, or "
+            f"{commands.rollback(model, reason='files of the champion changed')}",
         )
     lock = None
     if released:

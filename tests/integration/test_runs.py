@@ -76,7 +76,7 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
         set_approval(begun, by="ada", why="looks good", approved=True)
     passed = {f"station.{each}": "passed" for each in ("validate", "build", "deploy-staging")}
     staged = begun.note({**passed, "station.smoke": "passed"})
-    with pytest.raises(UsageError, match=r"expected who decides and why"):
+    with pytest.raises(UsageError, match=r"expected the name of who decides, and a reason"):
         set_approval(staged, by="ada", why=" ", approved=True)
     approved = set_approval(staged, by="ada", why="looked at the slices", approved=True)
     assert approved.passed("approve")
@@ -86,7 +86,7 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
         "ada",
         "looked at the slices",
     )
-    with pytest.raises(UsageError, match=r"expected one that waits for approval"):
+    with pytest.raises(UsageError, match=r"expected a release that waits for approval"):
         set_approval(releases.load(registry, begun.id), by="bob", why="too late", approved=False)
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_regular_file_is_refused(model: Path, change: Callable[[Path]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="expected files; found none"):
+    with pytest.raises(RefusedError, match="expected at least one file; found none"):
         model_digest(tmp_path)
 
 

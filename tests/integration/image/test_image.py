@@ -185,7 +185,9 @@ def test_a_release_keeps_its_image(
         build_image(workspace, written, context, wanted)
     monkeypatch.delenv("COSIGN_PUBLIC_KEY")
     elsewhere = written.note({"release.image": "", "release.image_digest": "sha256:" + "0" * 64})
-    with pytest.raises(RefusedError, match="image of the release, built again; expected sha256:00"):
+    with pytest.raises(
+        RefusedError, match="image of the release, built a second time; expected sha256:00"
+    ):
         build_image(workspace, elsewhere, context, wanted)
 
 

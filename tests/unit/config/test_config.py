@@ -121,7 +121,7 @@ def test_the_digest_names_the_limits_and_the_data_but_not_how_they_are_written(
         ("{min: 0.7}", "{min: 0.7, max: 0.6}", "min 0.7 is above max 0.6"),
         ("f1_macro", "f1_makro", "unknown metric 'f1_makro'; known: f1_macro"),
         ("recall_macro", "log_loss", "log_loss cannot be resampled"),
-        ("recall_macro", "r2", "gates.champion: r2 is no metric of classification"),
+        ("recall_macro", "r2", "gates.champion: r2 is not a metric of classification"),
         ("accuracy: 0.01", "accuracy: -0.01", "greater than or equal to 0"),
         ("{columns: [region], ", "{columns: [], ", "gates.slices.columns"),
         ("{columns: [region], ", "{", "columns must be given, or skip: <reason>"),
@@ -129,25 +129,33 @@ def test_the_digest_names_the_limits_and_the_data_but_not_how_they_are_written(
         ("{thresholds: {accuracy: {min: 0.9}}}", "{}", "thresholds must be given, or skip"),
         ("{thresholds: {accuracy: {min: 0.9}}}", "{skip: no}", "gates.claimed_metrics.skip"),
         ("{thresholds: {accuracy: {min: 0.9}}}", '{skip: "   "}', "gates.claimed_metrics.skip"),
-        ("rows.parquet", "rows.txt", "add format: parquet or csv"),
-        ("data/rows.parquet", "http://x/rows.parquet", "no way to read 'http://x/rows.parquet'"),
+        ("rows.parquet", "rows.txt", "add format: parquet or format: csv"),
+        ("data/rows.parquet", "http://x/rows.parquet", "'http://x/rows.parquet' cannot be read"),
         (SHA256, "abc", "holdout.sha256"),
         (f'"{SHA256}"', SHA256, "holdout.sha256: Input should be a valid string; found 0"),
         ("task: classification", "task: ranking", "'classification' or 'regression'"),
-        ("target: y", "target: y, drop: [y]", "leave it out of drop"),
-        ("target: y", "target: y, target: z", "line 2: target twice"),
-        ("gates:", "gates: [", "is no YAML; found line"),
+        ("target: y", "target: y, drop: [y]", "remove it from drop"),
+        ("target: y", "target: y, target: z", "line 2: the key target twice"),
+        ("gates:", "gates: [", "is not valid YAML; found line"),
         (GATES, "", "gates: is missing"),
         (HOLDOUT, "", "gates.measured_metrics needs a holdout"),
         (HOLDOUT + GATES, "", "gates: is missing"),
         (HOLDOUT + GATES, "- a list", "the file: Input should be"),
-        (HOLDOUT + GATES, "? [a]\n: 1\n", "is no YAML; found line 1: a key that is no word"),
-        (HOLDOUT + GATES, f"gates: {'9' * 5000}", "is no YAML; found Exceeds the limit"),
-        (HOLDOUT + GATES, "[" * 2000 + "]" * 2000, "is no YAML; found maximum recursion depth"),
-        (HOLDOUT + GATES, EVERY_SKIP, "every gate is skipped: nothing would be asked of a model"),
+        (
+            HOLDOUT + GATES,
+            "? [a]\n: 1\n",
+            "is not valid YAML; found line 1: a key that is not a word",
+        ),
+        (HOLDOUT + GATES, f"gates: {'9' * 5000}", "is not valid YAML; found Exceeds the limit"),
+        (
+            HOLDOUT + GATES,
+            "[" * 2000 + "]" * 2000,
+            "is not valid YAML; found maximum recursion depth",
+        ),
+        (HOLDOUT + GATES, EVERY_SKIP, "every gate is skipped: remove skip from at least one"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_an_invalid_configuration_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
     text = HOLDOUT + GATES
     assert old in text
     assert says in _refused(tmp_path, text.replace(old, new, 1))
