@@ -58,7 +58,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Diff:
-    """What a deploy would change of what is deployed; empty where it is so already.
+    """What a deploy would change; empty where nothing would change.
 
     Args:
         text: unified diff of the manifests.
@@ -108,7 +108,7 @@ class Target(Protocol):
         ...
 
     def check(self, environment: str, model: str) -> str:
-        """Where a deploy of `model` would go, once it is known that it may; changes nothing.
+        """Check that a deploy of `model` is possible; say where it would go. Changes nothing.
 
         Raises:
             ReleaseError: something that a deploy needs is missing.
@@ -120,7 +120,7 @@ class Target(Protocol):
         ...
 
     def faults(self, environment: str, deployment: Deployment) -> Sequence[str]:
-        """What is wrong with servers that `deployment` runs as, in words: not ready, or another."""
+        """What is wrong with the servers of `deployment`: not ready, or another release."""
         ...
 
     def running(self, environment: str | None = None) -> list[Running]:
@@ -132,9 +132,9 @@ class Target(Protocol):
         ...
 
     def reach(self, environment: str, model: str) -> AbstractContextManager[str]:
-        """A base URL at which this machine reaches what serves, good while the block runs."""
+        """A base URL at which this machine reaches the server, valid while the block runs."""
         ...
 
     def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
-        """End what is deployed there, and say what it was; `None` stands for all."""
+        """Stop what is deployed there and return it; `None` stands for all."""
         ...

@@ -1,4 +1,4 @@
-"""kubectl, called: one context, one namespace, and errors that name the cause and the next step."""
+"""Calls of kubectl in one context and one namespace; errors name the cause and the next step."""
 
 import ctypes
 import json
@@ -40,7 +40,7 @@ MEND = (
     (r"\(Forbidden\)", "the deployer's permissions in this namespace",
      PREPARE),
     (UNREACHABLE.pattern, "an API server that answers",
-     "see whether the cluster is up and this machine's network reaches it"),
+     "check that the cluster runs and that this machine's network reaches it"),
 )  # fmt: skip
 """What kubectl says, what was expected, what the reader can do; the first that fits is told."""
 
@@ -78,7 +78,7 @@ class Kubectl:
     timeout: float = 60.0
 
     def retrying(self, seconds: float) -> "Kubectl":
-        """The same, which waits longer for an API server that is away."""
+        """A copy of this that waits longer for an API server that does not answer."""
         return replace(self, retry_seconds=seconds)
 
     def run(self, *arguments: str, text: str | None = None, allowed: tuple[int, ...] = (0,)) -> str:
@@ -99,7 +99,7 @@ class Kubectl:
         return retry(call, UnreachableError, self.retry_seconds, every=RETRY_EVERY_SECONDS)
 
     def json(self, *arguments: str, text: str | None = None) -> Any:
-        """The same, for output in JSON."""
+        """Call kubectl with JSON output, and parse it."""
         return json.loads(self.run(*arguments, "--output=json", text=text))
 
     def find(self, *arguments: str) -> Any | None:
@@ -185,7 +185,7 @@ def _error(
     said = " ".join(dict.fromkeys(lines)) or done.stderr.strip()  # a list fails once an item
     if done.returncode < 0:
         said = f"kubectl was killed by {signal.Signals(-done.returncode).name}"
-    expected, next_step = "", "run it again; if it stays, see `kubectl get events`"
+    expected, next_step = "", "try again; if it fails again, read `kubectl get events`"
     for pattern, wanted, mend in MEND:
         if re.search(pattern, said):
             expected, next_step = wanted, mend.replace("{environment}", "<environment>")
@@ -211,7 +211,7 @@ def _port(process: subprocess.Popen[str]) -> int:
             "kubectl proxy",
             expected="a local port",
             found=line.strip() or "no answer",
-            next_step="run `kubectl proxy --port=0` and see what it says",
+            next_step="run `kubectl proxy --port=0` and read what it prints",
         )
     return int(told.group(1))
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from model_release import commands
 from model_release.errors import OutsideError
 from model_release.report.progress import Tell
 from model_release.targets.kubernetes.kubectl import Kubectl, KubectlError, UnreachableError
@@ -54,7 +55,8 @@ class Lease:
                 f"lease {self._name}",
                 expected="to be held until the end of this deploy",
                 found="taken by another deploy while the API server could not be reached",
-                next_step="nothing more was changed; see what the other deploy did, then run again",
+                next_step=f"run `{commands.script('release_status')}` to see what the other deploy "
+                "did, then run the same command again; this deploy stopped its changes",
             )
 
     def start(self) -> None:
@@ -62,7 +64,7 @@ class Lease:
         self._thread.start()
 
     def release(self) -> None:
-        """Let go of it; one that cannot be let go expires."""
+        """Release the lease; if that fails, it expires."""
         self._end.set()
         self._thread.join()
         if not self.lost:

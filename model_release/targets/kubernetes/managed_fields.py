@@ -1,4 +1,4 @@
-"""Fields of an object that somebody added past the deploys: found, and taken over.
+"""Fields of an object that somebody added by hand: found, and taken over.
 
 Server-side apply leaves alone what another field manager owns. A variable or a container that was
 added by hand would outlive every release, and no diff with the release's manifests would show it.
@@ -25,7 +25,7 @@ def added(item: Any, manager: str) -> list[str]:
 
 
 def taken_over(item: Any, manager: str) -> list[Any]:
-    """The object's `managedFields` with what `added` finds in the hands of `manager`."""
+    """The object's `managedFields`, where `manager` owns all that `added` finds."""
     foreign = _foreign(item, manager)
     entries = [entry for entry in item["metadata"]["managedFields"] if entry not in foreign]
     applied = {"manager": manager, "operation": "Apply"}

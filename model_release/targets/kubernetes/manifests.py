@@ -58,10 +58,10 @@ class Workload:
 
 
 def namespace(k8s: Path, environment: str) -> str:
-    """The namespace of an environment: its kustomization.yaml is the one place that says it.
+    """The namespace of an environment, read from its kustomization.yaml: nothing else names it.
 
     Raises:
-        UsageError: no such environment, or none that names a namespace.
+        UsageError: the file is missing or unreadable, or names no namespace.
     """
     path = k8s / environment / "kustomization.yaml"
     try:
@@ -75,7 +75,12 @@ def namespace(k8s: Path, environment: str) -> str:
         ) from error
     name = found.get("namespace") if isinstance(found, dict) else None
     if not isinstance(name, str):
-        raise UsageError(str(path), expected="namespace: <name>", found="none", next_step="add it")
+        raise UsageError(
+            str(path),
+            expected="namespace: <name>",
+            found="none",
+            next_step="add the line `namespace: <name>` to this file",
+        )
     return name
 
 
@@ -151,7 +156,7 @@ def _check_image(workload: Workload) -> None:
             f"image {workload.image}",
             expected="registry/name@sha256:…",
             found="no digest",
-            next_step=f"build it with {build}",
+            next_step=f"run `{build}`",
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from model_release import commands
 from model_release.errors import OutsideError, ReleaseError
 from model_release.identity import Identity
 from model_release.smoke import ask_identity
@@ -30,11 +31,12 @@ def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
     for pod in members:
         found = _identity(pod_url(base, pod.name))
         if different := wanted.differences(found):
+            build = commands.station("build", wanted.model, wanted.version, push=True)
             raise OutsideError(
                 f"server of pod {pod.name}",
                 expected=found.differences(wanted),
                 found=different,
-                next_step="the image holds another release than it was deployed as: build it anew",
+                next_step=f"the image holds another release: build it again with `{build}`",
             )
 
 

@@ -116,10 +116,10 @@ def follow(kubectl: Kubectl, slug: str, track: str, seconds: float, progress: Te
 
 
 def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
-    """Wait until no pod of a track is left that callers may reach; those that drain are gone.
+    """Wait until callers can reach no pod of a track; a pod that drains counts as gone.
 
-    The API server takes a Deployment away at once. Its pods are the controllers' to delete, which
-    do that in a moment, or much later where they have just lost the API server.
+    The API server deletes a Deployment at once. Controllers delete its pods: usually in a moment,
+    but much later when they have just lost the API server.
 
     Raises:
         OutsideError: some are still there after `seconds`.
@@ -132,7 +132,8 @@ def until_gone(kubectl: Kubectl, slug: str, track: str, seconds: float) -> None:
         f"pods of deployment {deployment_name(slug, track)}",
         expected=f"deleted {seconds:g} s after their deployment",
         found=", ".join(living),
-        next_step="delete them, and see whether the controller manager is well",
+        next_step=f"run `kubectl delete pod {' '.join(living)} --namespace {kubectl.namespace}`, "
+        "and check that the cluster's controller manager runs",
     )
 
 
@@ -140,7 +141,10 @@ def _rollout(seen: Snapshot, track: str, name: str) -> tuple[DeploymentStatus, l
     """The Deployment of a track, and the pods of its release."""
     found = seen.deployments.get(track)
     if found is None:
-        raise OutsideError(f"deployment {name} is gone", next_step="release again")
+        raise OutsideError(
+            f"deployment {name} is gone",
+            next_step="find out who deleted it, then run the same command again",
+        )
     ours = [pod for pod in seen.pods[track] if pod.identity == found.identity and not pod.gone]
     return found, ours
 
@@ -239,5 +243,5 @@ def _stuck(
         f"rollout of deployment {name}",
         expected=f"{found.wanted} pods of {found.identity} that are ready",
         found=trouble or f"{ready}{'; ' + waits if waits else ''}",
-        next_step="read the events and logs in the report; correct the cause and release again",
+        next_step="read the events and logs in the report, correct the cause and release again",
     )

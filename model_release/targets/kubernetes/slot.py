@@ -81,7 +81,7 @@ class Slot:
                     f"permissions in namespace {self.kubectl.namespace}",
                     expected=f"to {asked['verb']} {what}",
                     found="forbidden",
-                    next_step=f"let an administrator run `{self.preparation}`",
+                    next_step=f"let a cluster administrator run `{self.preparation}`",
                 )
 
     @property
@@ -117,7 +117,7 @@ class Slot:
         """What somebody has added to the model's Deployment by hand, in words.
 
         Raises:
-            RefusedError: it is nobody's that this software knows.
+            RefusedError: this software did not make the Deployment.
         """
         found = self._deployment()
         if found and manifests.identity(found) is None:
@@ -125,7 +125,9 @@ class Slot:
                 f"deployment {self.slug} in namespace {self.kubectl.namespace}",
                 expected="none, or one of an earlier release",
                 found="one without a release's annotations",
-                next_step="see who applied it; delete it, then run again",
+                next_step="find out who made it; if nobody needs it, run "
+                f"`kubectl delete deployment {self.slug} --namespace {self.kubectl.namespace}` "
+                "and the same command again",
             )
         return managed_fields.added(found, FIELD_MANAGER) if found else []
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from model_release import commands
 from model_release.config.kubernetes_settings import Kubernetes
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
@@ -141,14 +142,17 @@ class KubernetesTarget:
         """Delete what is deployed there, and say what it was.
 
         Raises:
-            UsageError: no environment is named: nobody ends production by leaving out a word.
+            UsageError: no environment is named; a forgotten word must not stop production.
         """
         if environment is None:
+            stop = commands.script(
+                "release_status", stop=True, environment="staging", target=self.name
+            )
             raise UsageError(
-                "ending what runs in a cluster",
-                expected="an environment to be named",
+                "stopping servers in a cluster",
+                expected="the name of an environment",
                 found="none",
-                next_step="kubectl delete deployment in the namespace, if that is meant",
+                next_step=f"name it, such as `{stop}`",
             )
         ended = [run for run in self.running(environment) if model in (None, run.identity.model)]
         for run in ended:
@@ -172,7 +176,7 @@ class KubernetesTarget:
                 "context of production",
                 expected=f"to be named: {' or '.join(known)}",
                 found="none named, several in the kubeconfig",
-                next_step="give --context or KUBE_CONTEXT",
+                next_step="give --context, or set KUBE_CONTEXT",
             )
 
     def _serves(self, slot: Slot, wanted: Good, good: Good | None, changes: str | None) -> bool:
@@ -200,7 +204,7 @@ class KubernetesTarget:
                 f"{deployment.identity.model} in {environment}",
                 expected=f"{deployment.identity}, which was just deployed",
                 found="nothing",
-                next_step="see who deleted it, then run again",
+                next_step="find out who deleted it, then run the same command again",
             )
         return running
 

@@ -1,4 +1,4 @@
-"""What the two versions of a model answer while both serve: read from their `/metrics`, and asked.
+"""What two versions answer while both serve: their `/metrics`, and replayed golden requests.
 
 The counts are the servers' own, so they hold every caller's requests; where callers are few, the
 golden requests are replayed to both, in turn, so that whatever slows this cluster slows both. Then
@@ -45,7 +45,7 @@ def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[P
             f"pods of {slug}",
             expected="their list from the API server",
             found=f"{type(error).__name__}: {error}",
-            next_step="see whether the API server is well, then run again",
+            next_step="check that the API server answers, then run the same command again",
         ) from error
     tracks: dict[str, list[Pod]] = {STABLE: [], CANARY: []}
     for each in found:
@@ -192,5 +192,5 @@ def _unread(pod: str, found: str) -> OutsideError:
         f"server of pod {pod}",
         expected="an answer through the API server's proxy",
         found=found,
-        next_step="see whether pod and API server are well, then run again",
+        next_step=f"run `kubectl describe pod {pod}` to see why, then run the same command again",
     )

@@ -105,7 +105,7 @@ class Upgrade:
             next_step="correct the model and release it as a new version"
             if decision.verdict == "abort"
             else "send more traffic, or raise duration_seconds or load_per_second under "
-            "kubernetes.canary; when_inconclusive: go would go on",
+            "kubernetes.canary, or set when_inconclusive: go there to accept such a canary",
         )
 
     def _start_canary(self, stable_replicas: int) -> None:
@@ -153,7 +153,7 @@ class Upgrade:
                         f"pod {pod.name} during the bake time",
                         expected=f"no restart in {seconds:g} s",
                         found=pod.trouble or f"{pod.restarts} restarts",
-                        next_step="read its last log lines in the report",
+                        next_step="read its last log lines in the report and correct the cause",
                     )
 
     def _stable_pods(self) -> Sequence[Pod]:

@@ -103,7 +103,7 @@ class ServerProcess:
         return socket.socket(fileno=received[0]) if reply == b"given" and received else None
 
     def take(self, listener: socket.socket) -> None:
-        """Make the server accept on the public socket, besides whoever else does.
+        """Make the server accept on the public socket, beside any other server that does.
 
         Raises:
             OutsideError: it does not.
@@ -188,7 +188,7 @@ class Slot:
         return [ServerProcess(each) for each in sorted((self.folder / "servers").glob("*"))]
 
     def incumbent(self) -> ServerProcess | None:
-        """Who serves callers now: `current`, or else what a deploy that was killed left serving."""
+        """The server that serves callers now: `current`, or one that a killed deploy left."""
         current = self.current()
         if current and current.alive:
             return current
@@ -199,7 +199,7 @@ class Slot:
         return None
 
     def commit(self, server: ServerProcess) -> None:
-        """Make `server` the current one: from here on it is the others that are left over."""
+        """Make `server` the current one: from here on all others are left over."""
         unfinished = self.folder / "current.tmp"
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(server.folder.name)
@@ -228,7 +228,7 @@ class Slot:
                 f"deployment of {deployment.identity}",
                 expected="a build context and an interpreter",
                 found="an image" if deployment.image else "neither",
-                next_step="deploy it to a target that runs images",
+                next_step="deploy it with --target kubernetes, which runs images",
             )
         folder = self.folder / "servers" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         folder.mkdir(parents=True, mode=0o700)
@@ -244,7 +244,7 @@ class Slot:
                     f"interpreter {deployment.python}",
                     expected="the Python of the release's environment",
                     found=str(error),
-                    next_step=f"{build}, which makes the environment",
+                    next_step=f"run `{build}`, which makes the environment",
                 ) from error
         return ServerProcess(folder)
 
@@ -254,7 +254,7 @@ class Slot:
         return [*program, "--context", str(context.resolve()), "--slot", str(self.folder.resolve())]
 
     def prune(self) -> None:
-        """Remove what dead servers left, but for the newest of them: its log may be wanted."""
+        """Remove what dead servers left, except the newest: its log may be needed."""
         dead = [server for server in self.servers() if not server.alive]
         for server in dead[:-1]:
             shutil.rmtree(server.folder, ignore_errors=True)

@@ -86,7 +86,7 @@ class LocalTarget:
         return Diff()
 
     def faults(self, environment: str, deployment: Deployment) -> Sequence[str]:  # noqa: ARG002
-        """Nothing that `find` does not say: a slot has one server, and that says what it is."""
+        """None: a slot has one server, and `find` tells all about it."""
         return ()
 
     def running(self, environment: str | None = None) -> list[Running]:
@@ -221,7 +221,7 @@ def _require(identity: Identity, url: str) -> None:
             f"server at {url}",
             expected=str(identity),
             found=identity.differences(found),
-            next_step="deploy again; if it stays, compare the context's release.json",
+            next_step="deploy again; if this error stays, read release.json in the build context",
         )
 
 
@@ -241,9 +241,9 @@ def _running(environment: str, server: ServerProcess) -> Running:
     if state is None:
         raise OutsideError(
             f"state of server {server.folder}",
-            expected="what it wrote",
-            found="nothing",
-            next_step=f"{commands.make('stop')}, then deploy again",
+            expected="a file state.json that it wrote",
+            found="none that can be read",
+            next_step=f"delete {server.folder.parents[1] / 'current'}, then deploy again",
         )
     return Running(
         environment=environment,

@@ -235,7 +235,7 @@ def test_user_is_the_images() -> None:
 @pytest.mark.parametrize(
     ("environment", "image", "settings", "message"),
     [
-        ("staging", "registry.example.com/iris:3", {}, "found no digest; next: build it"),
+        ("staging", "registry.example.com/iris:3", {}, "found no digest; next: run .*build_image"),
         ("qa", IMAGE, {}, "qa/kustomization.yaml"),
         ("base", IMAGE, {}, "expected namespace: <name>; found none"),
         ("staging", IMAGE, {"components": ["tpu"]}, "'tpu'.*expected gpu or monitoring"),

@@ -116,6 +116,8 @@ def test_a_rollout_is_complete_when_nothing_old_is_left(
 class Controllers:
     """A cluster whose controllers delete an orphaned canary's pod after some looks at it."""
 
+    namespace = "models"
+
     def __init__(self, looks: int) -> None:
         self.looks = looks
 
