@@ -32,8 +32,10 @@ def amount(quantity: str) -> float:
 class Replicas(Section):
     """Bounds between which the HorizontalPodAutoscaler chooses."""
 
-    min: int = Field(1, ge=1, description="Fewest pods; two survive the loss of a node.")
-    max: int = Field(2, ge=1, description="Most pods.")
+    min: int = Field(
+        1, ge=1, description="Smallest number of pods; two survive the loss of a node."
+    )
+    max: int = Field(2, ge=1, description="Largest number of pods.")
 
     @model_validator(mode="after")
     def _are_bounds(self) -> Self:
@@ -45,8 +47,10 @@ class Replicas(Section):
 class Environments(Section):
     """The bounds of each environment."""
 
-    staging: Replicas = Field(Replicas(), description="In staging.")
-    production: Replicas = Field(Replicas(min=2, max=6), description="In production.")
+    staging: Replicas = Field(Replicas(), description="Number of pods in staging.")
+    production: Replicas = Field(
+        Replicas(min=2, max=6), description="Number of pods in production."
+    )
 
 
 class Amounts(Section):
@@ -60,11 +64,11 @@ class Resources(Section):
     """What the scheduler keeps free for a pod, and what it may use at most."""
 
     requests: Amounts = Field(
-        Amounts(cpu="250m", memory="512Mi"), description="Kept free for each pod."
+        Amounts(cpu="250m", memory="512Mi"), description="What is kept free for each pod."
     )
     limits: Amounts = Field(
         Amounts(cpu="1", memory="1Gi"),
-        description="At most: more CPU is throttled, more memory ends the pod.",
+        description="What a pod may use: more CPU is throttled, more memory ends the pod.",
     )
 
     @model_validator(mode="after")
@@ -86,7 +90,7 @@ class Canary(Section):
     )
     duration_seconds: float = Field(120.0, gt=0, description="How long both are compared.")
     min_requests: int = Field(
-        500, ge=1, description="Fewest requests to each of the two; fewer are inconclusive."
+        500, ge=1, description="Requests that each of the two needs; fewer are inconclusive."
     )
     max_error_rate_increase: float = Field(
         0.01,
@@ -95,18 +99,18 @@ class Canary(Section):
         description="How much higher the canary's share of answers other than 200 may be.",
     )
     max_latency_ratio: float = Field(
-        1.5, gt=1, description="How many times the stable pods' latency the canary's may be."
+        1.5, gt=1, description="Highest latency of the canary as a multiple of the stable pods'."
     )
     when_inconclusive: Literal["stop", "go"] = Field(
-        "stop", description="After too few requests: remove the canary, or go on."
+        "stop", description="After too few requests: stop removes the canary, go continues."
     )
     load_per_second: float = Field(
         10.0,
         ge=0,
-        description="Golden requests a second that are replayed to each of the two; 0: none.",
+        description="Golden requests a second that are replayed to each of the two; 0 for none.",
     )
     bake_seconds: float = Field(
-        30.0, ge=0, description="How long the rolled-over Deployment is watched."
+        30.0, ge=0, description="How long the Deployment is watched after the rollout."
     )
 
 
@@ -114,10 +118,13 @@ class Kubernetes(Section):
     """The model on Kubernetes."""
 
     replicas: Environments = Field(
-        Environments(), description="Fewest and most pods of each environment."
+        Environments(), description="Number of pods in each environment."
     )
     target_cpu_percent: int = Field(
-        70, ge=1, le=1000, description="CPU use, in percent of requests, that pods are added at."
+        70,
+        ge=1,
+        le=1000,
+        description="CPU use, in percent of the requested CPU, above which pods are added.",
     )
     resources: Resources = Field(Resources(), description="CPU and memory of one pod.")
     start_seconds: int = Field(300, ge=1, description="How long the model may take to load.")
@@ -125,7 +132,7 @@ class Kubernetes(Section):
         None,
         max_length=253,
         pattern=rf"^{LABEL}(\.{LABEL})*$",
-        description="Public name of production; unset: no Ingress.",
+        description="Public host name of production; without it there is no Ingress.",
     )
     components: tuple[Annotated[str, Field(pattern=rf"^{LABEL}$")], ...] = Field(
         (), description="Folders of k8s/components that apply to this model, such as gpu."

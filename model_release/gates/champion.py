@@ -1,4 +1,4 @@
-"""Champion: the challenger is not worse than the champion, said with a confidence."""
+"""Champion: the challenger is not worse than the champion, with a stated confidence."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -16,7 +16,7 @@ ROUNDING = 1e-9
 
 def _resampled(name: str) -> str:
     if METRICS[name].statistic is None:
-        raise ValueError(f"{name} cannot be resampled, so not compared with a champion")
+        raise ValueError(f"{name} cannot be resampled, so it cannot be compared with a champion")
     return name
 
 
@@ -32,16 +32,18 @@ class Limits(GateLimits):
         default_factory=dict,
         min_length=1,
         description="Margins by metric name, in the metric's own unit: `accuracy: 0.01`. Not for "
-        "log_loss, roc_auc, median_absolute_error and max_error, which are no sums over rows.",
+        "log_loss, roc_auc, median_absolute_error and max_error, which are not sums over rows.",
     )
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="One-sided confidence of the statement `not worse`."
     )
     resamples: int = Field(2000, ge=200, le=100_000, description="Draws of the paired bootstrap.")
-    min_rows: int = Field(100, ge=2, description="Rows of the holdout below which nothing is said.")
+    min_rows: int = Field(
+        100, ge=2, description="Rows that the holdout needs; with fewer the gate fails."
+    )
     seed: int = Field(0, ge=0, description="Seed of the draws: the same data give the same answer.")
     when_no_champion: Literal["pass", "fail"] = Field(
-        "fail", description="What a first version meets, while no version has the alias champion."
+        "fail", description="Result of the gate while no version has the alias champion."
     )
 
 
@@ -62,7 +64,7 @@ def judge(evidence: Scores, limits: Limits) -> Outcome:
         return failed(
             required,
             f"champion {against} was not scored: {evidence.champion_problem or 'no answers'}",
-            "release a champion that loads and predicts, or take the alias champion away",
+            "roll back to a champion that loads and predicts, then validate again",
         )
     rows = len(evidence.sample.truth)
     if rows < limits.min_rows:
@@ -80,7 +82,7 @@ def _without_champion(required: str, limits: Limits) -> Outcome:
     return failed(
         required,
         "no champion yet",
-        "for a first release set gates.champion.when_no_champion: pass",
+        "set gates.champion.when_no_champion: pass for the first release",
     )
 
 
@@ -115,7 +117,7 @@ def _compared(required: str, against: str, sample: PairedSample, limits: Limits)
     return failed(
         required,
         found,
-        "train a better model, or a larger holdout if the models are as good as each other",
+        "train a better model; if both are equally good, take a larger holdout",
         **facts,
     )
 

@@ -13,13 +13,15 @@ class Limits(GateLimits):
     """The requirements lock with hashes and install, for the Python the model was logged with."""
 
     python: str = Field(
-        "3.11", pattern=r"^3\.\d+$", description="Python of the base image, as major.minor, quoted."
+        "3.11",
+        pattern=r"^3\.\d+$",
+        description="Python of the base image, as major.minor in quotes.",
     )
     allow_source_builds: bool = Field(
         False, description="Whether packages without a wheel may be built, which runs their code."
     )
     timeout_seconds: float = Field(
-        900.0, gt=0, description="Time that locking and installing may take, each."
+        900.0, gt=0, description="Seconds that locking may take, and installing again."
     )
 
 
@@ -34,7 +36,7 @@ def judge(evidence: Environment, limits: Limits) -> Outcome:
         return failed(
             required,
             evidence.problem,
-            "correct the model's requirements (log_model's pip_requirements=), register it again",
+            "correct pip_requirements= of log_model, then register the model again",
         )
     logged, image = _minor(evidence.python_logged), _minor(evidence.python_image)
     if logged != image:

@@ -1,4 +1,4 @@
-"""Golden predictions: answers are kept that every later smoke test repeats."""
+"""Golden predictions: requests are kept with their answers, and smoke tests repeat them."""
 
 from pydantic import Field
 
@@ -41,7 +41,7 @@ def judge(evidence: Golden, limits: Limits) -> Outcome:
         return failed(
             required,
             f"no answer to {', '.join(unanswered)}" if unanswered else "no request to ask",
-            "log the model with input_example=, and make it answer that",
+            "log the model with input_example=, and make it answer this example",
         )
     names = ", ".join(str(case.get("name", "unnamed")) for case in evidence.cases)
     return passed(

@@ -21,8 +21,8 @@ def judge(evidence: Files, limits: Limits) -> Outcome:
         return failed(
             f"digest {evidence.recorded}",
             f"digest {evidence.digest}",
-            f"the files of {evidence.name} {evidence.version} changed after they were validated: "
-            "register them as a new version",
+            f"register the files as a new version: those of {evidence.name} {evidence.version} "
+            "changed after they were validated",
         )
     found = (
         f"{evidence.count} files, {evidence.size_bytes:,} bytes, {short_digest(evidence.digest)}…"

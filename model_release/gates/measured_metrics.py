@@ -34,7 +34,7 @@ class Limits(GateLimits):
     claim_tolerance: float = Field(
         0.05,
         ge=0,
-        description="How far a claimed metric may be from the measured one: absolute, but relative "
+        description="How far a claimed metric may be from the measured one: absolute; relative "
         "to the measured one for errors on the scale of the target.",
     )
 
@@ -70,7 +70,7 @@ def judge(evidence: Scores, limits: Limits) -> Outcome:
         return failed(
             required,
             "; ".join(false),
-            "log the metric of data like the holdout, under scikit-learn's meaning of its name",
+            "log this metric from data like the holdout, computed as scikit-learn computes it",
             **facts,
         )
     found = ", ".join(f"{name} {evidence.measured[name]:.6g}" for name in limits.thresholds)

@@ -1,4 +1,4 @@
-"""Serialization: loading the model runs no code but what was trusted by name."""
+"""Serialization: loading the model runs only code that is trusted by name."""
 
 from typing import Annotated
 
@@ -76,8 +76,8 @@ def judge(evidence: Serialization, limits: Limits) -> Outcome:
         return failed(
             required,
             "; ".join(objections),
-            "save with skops or the flavor's own format, or, once reviewed, name these under "
-            "gates.serialization: trusted_types, or trusted_flavors "
+            "save with skops or the flavor's own format; or review these and name them in "
+            "gates.serialization.trusted_types, or name the flavor in trusted_flavors "
             f"({', '.join(evidence.flavors) or 'none found'})",
         )
     imports = sorted({name for file in evidence.files for name in file.imports})

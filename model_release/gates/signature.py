@@ -71,6 +71,6 @@ def judge(evidence: Signatures, limits: Limits) -> Outcome:
     return failed(
         required,
         "; ".join(breaks),
-        "keep the champion's columns and types (new ones optional), or declare it under "
+        "keep the champion's columns and types (new ones optional), or allow the change with "
         f"gates.signature.breaking_versions: [{challenger.version}]",
     )

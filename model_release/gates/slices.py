@@ -59,7 +59,7 @@ def judge(evidence: Scores, limits: Limits) -> Outcome:
         return failed(
             required,
             f"no slice of {', '.join(empty)} has {limits.min_rows} rows ({small} smaller ones)",
-            "take a larger holdout, lower gates.slices.min_rows, or name other columns",
+            "take a larger holdout, lower gates.slices.min_rows, or choose other columns",
         )
     facts = {f"worst_slice_{name}": value for name, value in _worst(judged, limits).items()}
     missed = [

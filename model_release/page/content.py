@@ -1,4 +1,4 @@
-"""What stands on a release's page, part by part (pure)."""
+"""The content of a release's page, part by part (pure)."""
 
 import difflib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a release's page is made of: evidence that stations left, as plain values."""
+"""The facts of a release's page: evidence that stations left, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from model_release.releases.validation_report import ValidationReport
 
 @dataclass(frozen=True)
 class Evidence(Record):
-    """One release and what it is held against.
+    """One release and what it is compared with.
 
     Args:
         report: what the gates said.

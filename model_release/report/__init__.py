@@ -1,4 +1,4 @@
-"""What a command found and what a page shows: one document for terminal, Markdown and HTML."""
+"""The document of a command or a page, one for terminal, Markdown and HTML."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a command says on standard error while it works: stations, and what each of them finds."""
+"""The progress of a command on standard error: stations, and what each of them finds."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A report in the format that was asked for."""
+"""A report as table, JSON or Markdown."""
 
 import json
 

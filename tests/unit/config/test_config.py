@@ -199,13 +199,12 @@ FAIRNESS = '''
 """Fairness: the measured accuracy is an even percentage."""
 
 from model_release.gates.evidence import Scores
-from model_release.gates.outcome import Limits as BaseLimits
-from model_release.gates.outcome import Outcome, failed, passed
+from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 
 EVIDENCE = Scores
 
 
-class Limits(BaseLimits):
+class Limits(GateLimits):
     """Made up."""
 
     divisor: int
