@@ -1,4 +1,4 @@
-"""The canary: started beside the stable pods, both measured; the decision is `analysis`."""
+"""The canary: started beside the stable pods, both measured; the decision is `canary_analysis`."""
 
 import math
 import time
@@ -11,8 +11,8 @@ from model_release.config.kubernetes_settings import Canary
 from model_release.report import Table
 from model_release.report.progress import Tell
 from model_release.targets import Deployment
-from model_release.targets.kubernetes import analysis
-from model_release.targets.kubernetes.analysis import AnalysisLimits, Decision
+from model_release.targets.kubernetes import canary_analysis
+from model_release.targets.kubernetes.canary_analysis import AnalysisLimits, Decision
 from model_release.targets.kubernetes.traffic import TICK_SECONDS, Group, Replay, both_tracks
 
 LISTEN_SHARE = 0.1
@@ -58,7 +58,7 @@ class AnalysisRun:
             faults = self._look(session, stable, new)
             while True:
                 samples = replay.latencies(stable.sample, new.sample)
-                decision = analysis.judge_canary(*samples, self._limits, faults)
+                decision = canary_analysis.judge_canary(*samples, self._limits, faults)
                 passed = time.monotonic() - begun
                 if decision.verdict == "abort" or passed >= seconds:
                     return decision
@@ -102,5 +102,5 @@ class AnalysisRun:
 def canary_table(decision: Decision) -> Table:
     """The decision's figures, one a row."""
     columns = ("measure", "stable", "canary", "difference", "allowed", "verdict")
-    rows = [(*analysis.figures(each), each.verdict) for each in decision.comparisons]
+    rows = [(*canary_analysis.figures(each), each.verdict) for each in decision.comparisons]
     return Table(f"Canary: {decision.verdict}, {decision.reason}", columns, rows)

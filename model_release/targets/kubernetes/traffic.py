@@ -18,7 +18,7 @@ import requests
 from model_release.answers import Tolerances, first_difference
 from model_release.errors import OutsideError
 from model_release.smoke import Case
-from model_release.targets.kubernetes.analysis import Sample
+from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE, TRACK
 from model_release.targets.kubernetes.pods import pod_url
 from model_release.targets.kubernetes.rollout import Pod, read_pod

@@ -9,7 +9,7 @@ from model_release.errors import OutsideError, RefusedError, ReleaseError
 from model_release.report import DetailedError, Table
 from model_release.report.progress import Tell
 from model_release.targets import Deployment, Verify
-from model_release.targets.kubernetes import analysis
+from model_release.targets.kubernetes import canary_analysis
 from model_release.targets.kubernetes.canary import AnalysisRun, canary_table
 from model_release.targets.kubernetes.diagnostics import causes, diagnose
 from model_release.targets.kubernetes.kubectl import Kubectl
@@ -109,7 +109,7 @@ class Upgrade:
         )
 
     def _start_canary(self, stable_replicas: int) -> None:
-        replicas = analysis.replicas(self.settings.canary.share, stable_replicas)
+        replicas = canary_analysis.replicas(self.settings.canary.share, stable_replicas)
         workload = Workload(self.deployment.identity, self.deployment.image, self.settings)
         self.progress(f"canary: {replicas} beside {stable_replicas} stable pods")
         self.lease.check()

@@ -9,8 +9,8 @@ from model_release.answers import Tolerances
 from model_release.config.kubernetes_settings import Canary
 from model_release.identity import Identity
 from model_release.targets import Deployment
-from model_release.targets.kubernetes.analysis import Sample
 from model_release.targets.kubernetes.canary import AnalysisRun
+from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.traffic import Replay
 
 CASES = [{"name": "row 0", "request": {}, "predictions": [1.0]}]

@@ -7,7 +7,7 @@ import pytest
 
 from model_release.errors import OutsideError
 from model_release.identity import Identity
-from model_release.targets.kubernetes.analysis import Sample
+from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, STABLE, TRACK
 from model_release.targets.kubernetes.rollout import read_pod, read_status, until_gone
 from model_release.targets.kubernetes.target import summary

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_release.targets.kubernetes.analysis import (
+from model_release.targets.kubernetes.canary_analysis import (
     AnalysisLimits,
     Sample,
     describe,
