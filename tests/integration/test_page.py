@@ -9,7 +9,7 @@ import pytest
 from model_release.page.content import page
 from model_release.report.html import html
 from tests.unit.page.example_releases import facts
-from tests.unit.report.test_renderings import hostile
+from tests.unit.report.example_documents import hostile
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (

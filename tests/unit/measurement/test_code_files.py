@@ -17,14 +17,11 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from model_release.gates.evidence import SerializedFile
 from model_release.measurement.code_files import scan
-from model_release.measurement.pickles import find_names
 
 MLMODEL = "flavors:\n  python_function: {loader_module: mlflow.sklearn}\n  sklearn: {}\n"
 
@@ -89,16 +86,6 @@ def packed(content: bytes) -> dict[str, bytes]:
 def test_a_pickle_is_found_within_archives(model: Path, attack: Attack, kind: str) -> None:
     found = only(model, packed(pickle.dumps(attack))[kind])
     assert (found.format, found.imports, found.problem) == ("pickle", ("posix.system",), "")
-
-
-def test_names_put_together_on_the_stack_are_found(model: Path) -> None:
-    """STACK_GLOBAL whose strings come out of the memo, with others pushed in between."""
-    content = b"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94N0h\x00h\x01\x93\x8c\x04true\x85R."
-    assert only(model, content).imports == ("posix.system",)
-
-
-def test_names_of_python_2_are_those_that_a_load_would_import(model: Path) -> None:
-    assert only(model, b"c__builtin__\neval\n(S'1'\ntR.").imports == ("builtins.eval",)
 
 
 def test_a_pickle_behind_a_pickle_is_found(model: Path, attack: Attack) -> None:
@@ -197,12 +184,6 @@ def test_an_archive_that_only_calls_itself_skops_is_searched(model: Path, attack
     listed, found = scan(model).files
     assert listed == SerializedFile("model.pt", "skops", ())
     assert found == SerializedFile("model.pt!model/data.pkl", "pickle", ("posix.system",))
-
-
-def test_a_name_that_leads_through_a_module_is_told_apart(model: Path) -> None:
-    """To trust `sklearn.*` is not to trust what its modules have imported."""
-    content = b"\x80\x04\x8c\x0dsklearn.utils\x8c\x09os.system\x93\x8c\x04true\x85R."
-    assert only(model, content).imports == ("sklearn.utils:os.system",)
 
 
 def test_a_key_that_takes_forever_to_hash_is_never_hashed(model: Path) -> None:
@@ -318,31 +299,3 @@ def test_text_and_data_formats_are_harmless(model: Path) -> None:
     found = scan(model)
     assert found.flavors == ("sklearn",)
     assert found.files == ()
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(st.text(), inner)
-        | st.tuples(inner, inner)
-        | st.frozensets(st.integers())
-    ),
-    max_leaves=20,
-)
-
-
-@settings(deadline=None)
-@given(value=VALUES, protocol=st.integers(0, pickle.HIGHEST_PROTOCOL))
-def test_plain_values_are_read_to_their_end(value: object, protocol: int) -> None:
-    found = find_names(io.BytesIO(pickle.dumps(value, protocol)), joblib=False)
-    assert found.problem == ""
-    assert found.names <= {"builtins.frozenset", "_codecs.encode", "builtins.bytearray"} | {
-        "builtins.bytes"
-    }
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=300))
-def test_any_bytes_are_answered(content: bytes) -> None:
-    find_names(io.BytesIO(content), joblib=True)
