@@ -1,4 +1,4 @@
-"""Smoke test of a running model server, over HTTP alone: the same checks after every deploy."""
+"""The smoke test of a running model server, by HTTP only: the same checks after every deploy."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def ask_identity(url: str, timeout: float = TIMEOUT_SECONDS) -> Identity:
     """Return what the server at `url` says that it serves.
 
     Raises:
-        OutsideError: no answer, or one that is none of this protocol.
+        OutsideError: no answer, or one that is not of this protocol.
     """
     try:
         with _session(url) as session:
@@ -90,7 +90,7 @@ def ask_identity(url: str, timeout: float = TIMEOUT_SECONDS) -> Identity:
             f"GET {url}/model",
             expected="name, version, digest and release as JSON",
             found=f"{type(error).__name__}: {error}",
-            next_step="see whether a model server runs there, and its log",
+            next_step="check that a model server runs there, and read its log",
         ) from error
 
 
@@ -112,7 +112,7 @@ def _connect(session: requests.Session, url: str) -> None:
             url,
             expected="a model server that answers",
             found=_cause(error),
-            next_step=f"see what runs with {commands.script('release_status')}",
+            next_step=f"run `{commands.script('release_status')}` to see what serves",
         ) from error
     except (ValueError, requests.RequestException) as error:
         nowhere = isinstance(error, ValueError)  # requests' word for what is no address
@@ -120,7 +120,7 @@ def _connect(session: requests.Session, url: str) -> None:
             url,
             expected="the address of a model server, such as http://127.0.0.1:8180",
             found=_cause(error),
-            next_step="correct the address, or look at that server's log",
+            next_step="correct the address, or read that server's log",
         ) from error
 
 

@@ -122,7 +122,7 @@ class GitHub:
                 f"GitHub at {self.api}",
                 expected="an answer",
                 found=type(error).__name__,
-                next_step="see https://www.githubstatus.com, then run the job again",
+                next_step="read https://www.githubstatus.com, then run the job again",
             ) from error
 
     def _content(self, answer: requests.Response, path: str) -> Any:
@@ -131,7 +131,7 @@ class GitHub:
                 f"GitHub: {path.partition('?')[0]} of {self.repository}",
                 expected="an answer",
                 found=f"{answer.status_code} {_message(answer)}",
-                next_step="give the job's token the permission that the workflow names there",
+                next_step="give the job's token the permission that this request needs",
             )
         return answer.json()
 

@@ -34,7 +34,7 @@ def next_step(report: Mapping[str, Any], issues: Sequence[Mapping[str, Any]]) ->
             "audit",
             expected="a report with differences, or with none",
             found=plain(str(report.get("error") or sorted(report)))[:300],
-            next_step="see the step before this one; the issue stays as it is",
+            next_step="read the log of the step before this one; the issue was not changed",
         )
     found = report["differences"]
     issue = issues[0] if issues else None

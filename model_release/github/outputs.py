@@ -1,4 +1,4 @@
-"""What a script leaves for later jobs of its workflow."""
+"""Outputs of a script for later jobs of its workflow."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is production guarded by GitHub, who let a release in, and may they: pure decisions."""
+"""Whether GitHub protects production, who approved a release, and whether they may (pure)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Rule:
 def rules(
     name: str, environment: Mapping[str, Any] | None, branches: Sequence[str]
 ) -> tuple[Rule, ...]:
-    """What keeps a run from deploying on its own.
+    """The rules that keep a run from deploying without a person.
 
     Args:
         name: of the environment.
@@ -83,9 +83,9 @@ def approvals(found: Iterable[Mapping[str, Any]], environment: str) -> tuple[Rev
 
 
 def conflict(approvers: Sequence[str], dispatcher: str, trainer: str) -> str:
-    """Why these people may not release together, or "": three tasks, three people.
+    """Why these people may not release together, or "": three tasks need three people.
 
-    A task whose person is not known is a conflict: nobody can say that they are another one.
+    A task whose person is not known is a conflict: it may be one of the others.
     """
     tasks = {"dispatched the run": dispatcher, "trained the model": trainer}
     for task, person in tasks.items():

@@ -1,4 +1,4 @@
-"""What a repository on GitHub has to be for releases, what it is, and the way there (pure)."""
+"""How a repository on GitHub must be set up for releases, and what has to change (pure)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ SETTINGS = ("AWS_ROLE", "EKS_CLUSTER")
 
 @dataclass(frozen=True)
 class DesiredState:
-    """How a repository shall be.
+    """How a repository must be set up.
 
     Args:
         branch: the only one that deploys.
@@ -27,7 +27,7 @@ class DesiredState:
 
 @dataclass(frozen=True)
 class CurrentState:
-    """How a repository is.
+    """How a repository is set up now.
 
     Args:
         environments: name → what GitHub tells of it.

@@ -11,14 +11,14 @@ STAGES: dict[str, Cause] = {
     "dependencies": (
         OutsideError,
         "the locked packages cannot be installed in the image",
-        "see whether the package index answers; where it no longer has a package, validate the "
-        "version again, which locks anew",
+        "check that the package index answers; if it no longer has a package, validate the "
+        "version again, which makes a new lock",
     ),
     "server": (OutsideError, "the server cannot be compiled", AGAIN),
     "model": (
         RefusedError,
         "the model in the build context",
-        "somebody changed it: validate the version again",
+        "find out who changed its files, then validate the version again",
     ),
     "image": (
         RefusedError,
@@ -31,11 +31,11 @@ STAGES: dict[str, Cause] = {
 WORDS: tuple[tuple[str, Cause], ...] = (
     (
         r"(?i)no space left on device",
-        (OutsideError, "the disk of the docker engine is full", "docker buildx prune"),
+        (OutsideError, "the disk of the docker engine is full", "run `docker buildx prune`"),
     ),
     (
         r"401 Unauthorized|403 Forbidden|access denied|authentication required|no basic auth",
-        (OutsideError, "the registry of {name} refuses", "docker login {registry}"),
+        (OutsideError, "the registry of {name} refuses", "run `docker login {registry}`"),
     ),
     (
         r"load metadata for|failed to resolve source metadata",
@@ -43,7 +43,7 @@ WORDS: tuple[tuple[str, Cause], ...] = (
     ),
     (
         r"failed to push|pushing|failed to do request|connection re|broken pipe|EOF",
-        (OutsideError, "push of {name}", f"see to the registry and {AGAIN}"),
+        (OutsideError, "push of {name}", f"check that the registry answers, then {AGAIN}"),
     ),
     (
         r"Cannot connect to the Docker daemon|failed to connect to the docker|docker\.sock",

@@ -48,7 +48,7 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
                 "build context",
                 expected=release.digest,
                 found="other files",
-                next_step="see what else writes to the state folder, then build again",
+                next_step="stop whatever else writes to the state folder, then build again",
             )
         made = Context(path, model_digest(folder))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ def platform(lock: str) -> Platform:
             "the release's requirements.lock",
             expected=f"one for Linux on {' or '.join(ARCHITECTURES)}",
             found=first[:100],
-            next_step="validate the version on Linux: what is served is what was validated",
+            next_step="validate the version on Linux, because images run on Linux",
         )
     return Platform(python, f"linux/{ARCHITECTURES[machine]}")
 
@@ -115,7 +115,7 @@ def build(order: Order, *, push: bool, progress: Tell) -> str:
         raise OutsideError(
             "docker buildx names no digest of what it built",
             expected="a builder with an image store",
-            next_step="docker buildx create --use",
+            next_step="run `docker buildx create --use`, then build again",
         )
     return str(digest)
 
@@ -155,7 +155,7 @@ def build_command(
 
 
 def _lay_out(tools: Path) -> None:
-    """What the build uses and does not keep: this pipeline's uv, and its code of the digest."""
+    """What the build uses and does not keep: uv, and the code that computes the model digest."""
     library = tools / "model_release"
     library.mkdir(parents=True)
     shutil.copy(find_uv_bin(), tools / "uv")
@@ -221,7 +221,7 @@ def labels(reference: str) -> Mapping[str, str] | None:
     raise OutsideError(
         f"registry of {reference}",
         found=done.complaint.removeprefix("ERROR: "),
-        next_step="see whether it answers and you are logged in to it (docker login)",
+        next_step="check that the registry answers, and log in to it with `docker login`",
     )
 
 

@@ -34,7 +34,7 @@ PRIVATELY = "--insecure-ignore-tlog=true"
 
 @dataclass(frozen=True)
 class Signing:
-    """How images are signed and verified; all empty: not at all. See VARIABLES."""
+    """How images are signed and verified; if all fields are empty, they are not. See VARIABLES."""
 
     key: str = ""
     public_key: str = ""
@@ -54,7 +54,7 @@ class Signing:
                 "signing without a key",
                 expected="both COSIGN_IDENTITY and COSIGN_ISSUER",
                 found="one of them",
-                next_step="set the other one as well",
+                next_step="set the other one too",
             )
         return found
 
@@ -103,7 +103,7 @@ class Signing:
                 f"image {reference}",
                 expected=f"a signature for release {release} by {self._signer}",
                 found=done.complaint.removeprefix("error during command execution: "),
-                next_step="do not use it: build and push the release anew where the key is",
+                next_step="do not use it; build and push the release again where the key is set",
             )
 
     def attest_report(self, reference: str, report: Path) -> None:
@@ -138,9 +138,9 @@ class Signing:
             found = done.complaint.removeprefix("error during command execution: ")
             raise RefusedError(
                 f"gate report of image {reference}",
-                expected=f"to be as {self._signer} attested it when the image was built",
+                expected=f"the report that {self._signer} attested when the image was built",
                 found=found if done.code else "another report",
-                next_step="somebody changed it in the registry: validate the version again",
+                next_step="find out who changed it in the registry, and validate the version again",
             )
 
     @property
@@ -174,13 +174,13 @@ def _predicate(line: str) -> Any:
 
 
 def _done(command: list[str], what: str) -> Done:
-    """Run cosign where its failing is no verdict."""
+    """Run cosign where a failure is an error, and says nothing about an image."""
     done = call(command, seconds=SECONDS)
     if done.code:
         raise OutsideError(
             f"cosign {command[1]} {what}",
             found=done.complaint.removeprefix("error during command execution: "),
-            next_step="see to COSIGN_KEY, COSIGN_PASSWORD and the login of the registry, and run "
+            next_step="check COSIGN_KEY, COSIGN_PASSWORD and the login to the registry, then run "
             "the same command again",
         )
     return done

@@ -40,7 +40,7 @@ from model_release.processes.environments import Lock, LockError
 ANSWER_SECONDS = 600.0
 """How long a model may take for one batch of the holdout, or for all rows that are timed."""
 
-SEE_GATE = "see what the gate `environment` found"
+SEE_GATE = "read what the gate `environment` found"
 
 Evidence = TypeVar("Evidence")
 
@@ -108,7 +108,7 @@ class Collector:
             subject.close()
 
     def collect(self, kind: type[Evidence]) -> Evidence:
-        """The evidence of one kind, as in `model_release.evidence`.
+        """The evidence of one kind, a class of `model_release.gates.evidence`.
 
         Raises:
             UsageError: the holdout cannot be used, or no such evidence is known.
@@ -119,7 +119,7 @@ class Collector:
                 raise UsageError(
                     f"evidence {kind.__name__}",
                     expected=", ".join(known.__name__ for known in self._collectors),
-                    next_step="let the gate name one of these as its EVIDENCE",
+                    next_step="set EVIDENCE of the gate to one of these",
                 )
             self._evidence[kind] = self._collectors[kind]()
         evidence: Evidence = self._evidence[kind]

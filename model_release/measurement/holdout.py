@@ -79,9 +79,9 @@ class HoldoutData:
         if _state(self.path) != self.state:
             raise UsageError(
                 _what(self.spec),
-                expected="the file whose SHA-256 was right, until all of it is read",
-                found="one that somebody has changed since",
-                next_step="restore it, and run the same command again",
+                expected="a file that does not change while it is read",
+                found="a change after its SHA-256 was checked",
+                next_step="restore the file, then run the same command again",
             )
 
     def _truth(self, table: "pa.RecordBatch", truth: Array) -> Array:
@@ -177,7 +177,7 @@ def _fetched(spec: Holdout, fetch_artifact: FetchArtifact, cache: Path) -> Path:
     except OSError as error:
         raise disk_full(error) or OutsideError(
             f"{_what(spec)} cannot be fetched: {error}",
-            next_step=f"see whether the disk of {cache} has room",
+            next_step=f"check that {cache} can be written to, then run the same command again",
         ) from error
     return path
 

@@ -1,4 +1,4 @@
-"""What an MLmodel file says: what the model accepts and answers, and what a load would take in."""
+"""What an MLmodel file says: what the model accepts and answers, and what loading it would read."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ BOOSTER = "lightgbm.basic.Booster"
 
 
 def read_signature(model_dir: Path, version: str) -> Signature:
-    """Read inputs, outputs and parameters as MLflow wrote them; without mlflow.
+    """Read inputs, outputs and parameters as MLflow wrote them, without importing mlflow.
 
     Types are MLflow's words ("double"); tensors read "tensor(float64, [-1, 4])"; nested types are
     their JSON. What has no name is named by its place ("0").
@@ -83,7 +83,7 @@ def read_flavors(folder: Path) -> dict[str, Any]:
 
 
 def own_loader(flavors: dict[str, Any]) -> Iterator[SerializedFile]:
-    """What MLmodel has imported, where that is no module of mlflow; or that there is no MLmodel."""
+    """The module that MLmodel names as its loader, if not one of mlflow; or a missing MLmodel."""
     if not flavors:
         yield SerializedFile("MLmodel", "unknown", problem="no readable MLmodel with flavors")
     function = flavors.get("python_function")
@@ -101,7 +101,7 @@ def _settings(flavors: dict[str, Any], keys: Sequence[str]) -> Iterator[tuple[st
 
 
 def settings_astray(mlmodel: str, flavors: dict[str, Any]) -> Iterator[SerializedFile]:
-    """Settings by which a load finds code, or something else than the files that are scanned."""
+    """Settings by which loading finds code, or reads other files than those that are scanned."""
     for key, value in _settings(flavors, (*PICKLED, *LOADED, CODE)):
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts:

@@ -1,4 +1,4 @@
-"""A few rows of the holdout: chosen, and answers to them held against each other."""
+"""A few rows of the holdout: how they are chosen, and how two answers to them are compared."""
 
 import math
 from collections.abc import Sequence

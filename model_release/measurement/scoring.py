@@ -26,8 +26,8 @@ def score_holdout(
 ) -> Scores:
     """Predict every row once with each model, in parallel; compute all metrics that gates ask for.
 
-    The next batch is read while the models predict the last. A champion that fails leaves the pass;
-    `Scores.champion_problem` then says why. Without `champion_version`: the caller knows it.
+    The next batch is read while the models predict the last. A champion that fails is not asked
+    again; `Scores.champion_problem` then says why. The caller fills in `champion_version`.
 
     Raises:
         UsageError: the holdout cannot be read, or a slice column has too many values.

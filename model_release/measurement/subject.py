@@ -1,4 +1,4 @@
-"""A model version that is measured, and its process. What it does wrong becomes its `problem`."""
+"""A model version that is measured, and its process; whatever fails becomes its `problem`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -131,9 +131,9 @@ class Subject:
             return Load(problem=self.problem)
 
     def may_lack_a_module(self) -> bool:
-        """Whether it does not load for want of a module, or raises at its own input example.
+        """Whether a missing module may be why it does not load, or fails on its input example.
 
-        There MLflow hides what was wanted: any error may be one.
+        For the example MLflow hides the cause, so any error may be a missing module.
         """
         if self.problem:
             return "ModuleNotFoundError" in self.problem or "ImportError" in self.problem
@@ -154,7 +154,7 @@ class Subject:
             self.problem = f"the model's process answered nonsense to {rows} rows"
         elif answer.ndim > 2 or (answer.ndim == 2 and answer.dtype.kind not in "biuf"):
             self.problem = (
-                "answers that cannot be scored; expected one value a row, or probabilities; "
+                "answers that cannot be scored; expected one value per row, or probabilities; "
                 f"found values of shape {answer.shape[1:]}"
             )
         else:

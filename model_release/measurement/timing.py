@@ -1,4 +1,4 @@
-"""Rows that are timed: alone, and in batches."""
+"""Timing of rows: one by one, and in batches."""
 
 from collections.abc import Sequence
 

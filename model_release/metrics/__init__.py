@@ -170,9 +170,9 @@ def score(
     if not len(truth) or len(truth) != len(predicted):
         raise UsageError(
             "predictions cannot be scored",
-            expected=f"{len(truth)} answers, at least one",
+            expected=f"{len(truth)} answers, and at least one",
             found=str(len(predicted)),
-            next_step="let the model answer one value a row",
+            next_step="change the model so that it answers one value per row",
         )
     if has_gaps(truth) or has_gaps(predicted):
         return dict.fromkeys(names, math.nan)

@@ -94,6 +94,6 @@ def as_answers(task: str, truth: "NDArray[Any]", predicted: "NDArray[Any]") -> "
         return answers
     raise UsageError(
         f"predictions of shape {predicted.shape}",
-        expected=f"one answer a row, or one probability for each of {len(classes)} classes",
-        next_step="let the model answer one value a row",
+        expected=f"one answer per row, or one probability for each of {len(classes)} classes",
+        next_step="change the model so that it answers one value per row",
     )

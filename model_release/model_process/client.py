@@ -27,7 +27,7 @@ SEND_SECONDS = 60.0
 
 
 class ModelError(ReleaseError):
-    """The model raised, died, hung or answered nonsense; the gate that asked names a next step."""
+    """The model raised, died, hung or answered nonsense; the gate that asked has the next step."""
 
     def __init__(self, what: str, *, found: str = "") -> None:
         super().__init__(what, found=found, next_step="")

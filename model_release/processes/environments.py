@@ -169,7 +169,8 @@ def _requirements(model_dir: Path) -> Iterator[str]:
                 "requirements.txt of the model",
                 expected="packages from the index",
                 found=repr(line.strip()),
-                next_step="remove the line; an index is set by UV_INDEX where the pipeline runs",
+                next_step="log the model again without this line; to choose an index, set UV_INDEX "
+                "where the pipeline runs",
             )
 
 
@@ -234,7 +235,7 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         ["venv", "--quiet", "--no-python-downloads", "--python", interpreter, str(folder)],
         cwd=lock_path.parent,
         seconds=seconds,
-        what=f"Python {python}, which the model was logged with, is not to be had",
+        what=f"Python {python}, which the model was logged with, is not available",
         next_step=f"install Python {python} on this machine or train the model with Python {own}",
     )
     with lock_path.open(encoding="utf-8") as file:
@@ -245,7 +246,8 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         cwd=folder,
         seconds=seconds,
         what="the locked packages cannot be installed",
-        next_step="see whether the index answers and the disk has room, then run it again",
+        next_step="check that the index answers and the disk has space, then run the same command "
+        "again",
     )
 
 
@@ -278,11 +280,14 @@ def _uv(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise LockError(what, found=f"no end after {seconds:g} s", next_step=next_step) from error
+        found = f"still running after {seconds:g} s"
+        raise LockError(what, found=found, next_step=next_step) from error
     except OSError as error:
-        raise OutsideError(f"uv cannot be run: {error}", next_step=commands.make("venv")) from error
+        raise OutsideError(
+            f"uv cannot be run: {error}", next_step=f"run `{commands.make('venv')}`"
+        ) from error
     if done.returncode != 0:
         found = done.stderr.strip()[-600:]
         if OUTSIDE.search(found):
-            raise OutsideError(what, found=found, next_step="see that the package index answers")
+            raise OutsideError(what, found=found, next_step="check that the package index answers")
         raise disk_full(found) or LockError(what, found=found, next_step=next_step)

@@ -1,13 +1,13 @@
 """Starts a program that will run model code, so that it can change nothing but its own folder.
 
-    python -I -B confined.py PROGRAM [ARGUMENT …]   PROGRAM: a script, or a folder with __main__.py
+    python -I -B sandbox.py PROGRAM [ARGUMENT …]   PROGRAM: a script, or a folder with __main__.py
 
-The current folder is its own. What it cannot do, nor anything that it starts, whatever becomes of
-its parents: read other processes' environments, and with them the pipeline's secrets, from
-`/proc/<pid>/environ`; signal them; write to the registry, to the files of models, to environments
-that other models share. A Landlock domain sees to that (Linux 5.13, more of it later, no privilege
-needed), and for root the loss of all capabilities. It only ever takes rights away. Standard library
-only.
+The current folder is its own. Neither the program nor anything that it starts can do the following,
+even after its parents have ended: read other processes' environments (they hold the pipeline's
+secrets) from `/proc/<pid>/environ`; signal other processes; write to the registry, to the files of
+models, to environments that other models share. A Landlock domain forbids it (since Linux 5.13;
+newer kernels forbid more; no privilege is needed), and root loses all capabilities. Rights are only
+taken away. Standard library only.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def confine(own: Path) -> str:
-    """Confine this process to `own`; return what is missing from that, empty when nothing is."""
+    """Confine this process to `own`; return which protection is missing, empty if none is."""
     if sys.platform != "linux":
         return f"{sys.platform} has no Landlock"
     libc = ctypes.CDLL(None, use_errno=True)

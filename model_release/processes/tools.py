@@ -1,4 +1,4 @@
-"""Runs the command-line tools that are called, not re-implemented: docker, cosign, git."""
+"""Runs command-line tools: docker, cosign, git."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class Done:
 
     @property
     def complaint(self) -> str:
-        """The last thing that it said was wrong, in one line."""
+        """The last error that it wrote, in one line."""
         lines = [line.strip() for line in self.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith("error")]
         return (errors or lines or [f"exit code {self.code}"])[-1][:500]
@@ -59,8 +59,8 @@ def call(command: Sequence[str], *, seconds: float, listener: Listener | None = 
             timer.cancel()
     if overdue:
         raise OutsideError(
-            f"{' '.join(command[:3])}: no end after {seconds:g} s",
-            next_step=f"see what {command[0]} waits for, then run the same command again",
+            f"{' '.join(command[:3])}: still running after {seconds:g} s, and ended",
+            next_step=f"find out what {command[0]} waits for, then run the same command again",
         )
     return Done(process.returncode, out, err)
 

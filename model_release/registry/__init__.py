@@ -46,7 +46,7 @@ def check_version(version: str) -> str:
         raise UsageError(
             f"model version {version!r}",
             expected="a positive whole number such as 3",
-            next_step="look the number up in the registry",
+            next_step="give the number that the registry shows",
         )
     return version
 

@@ -1,4 +1,4 @@
-"""The connection to MLflow: opened once, faults tried again, its errors turned into ours.
+"""The connection to MLflow: opened once, calls retried, its errors turned into ours.
 
 MLflow takes over a second to import, so it is imported when a registry is opened, not before.
 """
@@ -78,7 +78,7 @@ class Connection:
             raise disk_full(error) or OutsideError(
                 "files of the registry",
                 found=str(error),
-                next_step="see that the artifact store can be reached, then run the same "
+                next_step="check that the artifact store can be reached, then run the same "
                 "command again",
             ) from error
         except _boto_errors() as error:
@@ -86,8 +86,8 @@ class Connection:
                 "artifact store of the registry",
                 expected="an answer",
                 found=" ".join(str(error).split())[:300],
-                next_step="see that its address (MLFLOW_S3_ENDPOINT_URL) and credentials (AWS_…) "
-                "are right, then run the same command again",
+                next_step="correct its address (MLFLOW_S3_ENDPOINT_URL) or credentials (AWS_…), "
+                "then run the same command again",
             ) from error
 
     def _failed(self, error: Exception) -> OutsideError:
@@ -96,13 +96,13 @@ class Connection:
             f"MLflow at {self.place}",
             expected="an answer",
             found=re.sub(r"//[^/@\s]*@", "//", cause),
-            next_step="see that the server is up and MLFLOW_TRACKING_URI is right, then run the "
+            next_step="check that the server is up and MLFLOW_TRACKING_URI is right, then run the "
             "same command again",
         )
 
 
 def _boto_errors() -> tuple[type[Exception], ...]:
-    """What an S3 store's client raises; asked for only once something was: it imports for long."""
+    """What an S3 store's client raises; imported only after an error, because that takes long."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

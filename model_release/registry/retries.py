@@ -72,12 +72,14 @@ def retry_seconds() -> float:
         return max(0.0, min(float(text), 3600.0))
     except ValueError as error:
         raise UsageError(
-            f"{RETRY_VARIABLE}={text}", expected="a number of seconds", next_step="change it"
+            f"{RETRY_VARIABLE}={text}",
+            expected="a number of seconds",
+            next_step=f"set {RETRY_VARIABLE} to a number such as {RETRY_SECONDS}, or unset it",
         ) from error
 
 
 class RetriedCalls:
-    """Calls of an object's methods that are tried again while their fault is transient."""
+    """An object whose calls are tried again while their fault is transient."""
 
     def __init__(self, target: Any) -> None:
         self._target = target

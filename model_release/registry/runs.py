@@ -182,12 +182,12 @@ class Runs(Connection):
                 raise UsageError(
                     f"experiment {name!r}",
                     expected="an experiment of this registry",
-                    next_step="see `mlflow experiments search`",
+                    next_step="run `mlflow experiments search` and choose one of those",
                 )
         with self._faults(
             f"filter {filter_string!r} or order {', '.join(order_by)!r}",
             expected="as MLflow's search_runs takes them",
-            next_step="for example metrics.accuracy > 0.9 and params.depth = '3'",
+            next_step="write it such as metrics.accuracy > 0.9 and params.depth = '3'",
         ):
             found: list[Run] = self._client.search_runs(
                 list(numbers.values()), filter_string, order_by=list(order_by), max_results=limit

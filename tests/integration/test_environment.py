@@ -134,7 +134,7 @@ def test_an_index_that_is_down_is_no_fault_of_the_model(
         nobody_listens.bind(("127.0.0.1", 0))
         index = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}/simple"
         monkeypatch.setenv("UV_DEFAULT_INDEX", index)
-        with pytest.raises(OutsideError, match=r"cannot be locked; found .*; next: see that the"):
+        with pytest.raises(OutsideError, match=r"cannot be locked; found .*; next: check that the"):
             lock(model, server, LIMITS, tmp_path)
     assert not list((tmp_path / "locks").glob("*"))
 

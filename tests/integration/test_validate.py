@@ -226,7 +226,7 @@ def test_registry_that_is_down_is_an_outside_fault(
 
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error"))
     assert line.startswith("error: MLflow at http://127.0.0.1:")
-    assert "next: see that the server is up" in line
+    assert "next: check that the server is up" in line
     assert "password" not in line
 
 

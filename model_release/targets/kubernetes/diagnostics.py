@@ -29,7 +29,7 @@ def diagnose(kubectl: Kubectl, slug: str, since: str) -> list[Table]:
         unwell = [pod for pod in members if pod.trouble or pod.restarts or not pod.ready]
         tables += [_log_table(kubectl, pod) for pod in unwell[-LOGGED_PODS:]]
     except KubectlError as error:
-        tables.append(Table("Diagnostics", ("what",), [(f"not to be had: {error}",)]))
+        tables.append(Table("Diagnostics", ("what",), [(f"not available: {error}",)]))
     return tables
 
 

@@ -76,5 +76,5 @@ def test_the_oldest_issue_is_the_one() -> None:
 
 
 def test_a_report_without_differences_is_none() -> None:
-    with pytest.raises(OutsideError, match="stays as it is"):
+    with pytest.raises(OutsideError, match="the issue was not changed"):
         next_step({"models": []}, [])

@@ -39,7 +39,7 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         failed_step("[model 3/3] RUN --mount=from=tools <<CHECK (…)", "digest sha256:1"),
         RefusedError,
         "the model in the build context; found digest sha256:1; "
-        "next: somebody changed it: validate the version again",
+        "next: find out who changed its files, then validate the version again",
     ),
     "does not load": (
         failed_step(
@@ -56,14 +56,14 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         failed_step("[dependencies 3/4] RUN uv pip sync", "error: Failed to fetch: 404 Not Found"),
         OutsideError,
         "the locked packages cannot be installed in the image; found error: Failed to fetch: 404 "
-        "Not Found; next: see whether the package index answers; where it no longer has a package, "
-        "validate the version again, which locks anew",
+        "Not Found; next: check that the package index answers; if it no longer has a package, "
+        "validate the version again, which makes a new lock",
     ),
     "disk full in a step": (
         failed_step("[dependencies 3/4] RUN uv pip sync", "error: No space left on device (os 28)"),
         OutsideError,
         "the disk of the docker engine is full; found error: No space left on device (os 28); "
-        "next: docker buildx prune",
+        "next: run `docker buildx prune`",
     ),
     "no such base": (
         "------\n > [internal] load metadata for reg/python:3.12:\n------\n"
@@ -78,19 +78,19 @@ CASES: dict[str, tuple[str, type[ReleaseError], str]] = {
         f"------\n > exporting to image:\n------\nERROR: {PUSH}: 401 Unauthorized\n",
         OutsideError,
         f"the registry of {NAME} refuses; found {PUSH}: 401 Unauthorized; "
-        "next: docker login reg.example",
+        "next: run `docker login reg.example`",
     ),
     "not allowed": (
         f"ERROR: {PUSH}: 403 Forbidden\n",
         OutsideError,
         f"the registry of {NAME} refuses; found {PUSH}: 403 Forbidden; "
-        "next: docker login reg.example",
+        "next: run `docker login reg.example`",
     ),
     "registry fails": (
         f"ERROR: {PUSH}: 500 Internal Server Error\n",
         OutsideError,
         f"push of {NAME}; found {PUSH}: 500 Internal Server Error; "
-        "next: see to the registry and run the same command again",
+        "next: check that the registry answers, then run the same command again",
     ),
     "no buildx": (
         "docker: unknown command: docker buildx\n",

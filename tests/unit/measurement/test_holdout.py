@@ -68,7 +68,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path, nam
     batches = data.batches()
     next(batches)
     write(table, tmp_path / f"other-{name}").replace(tmp_path / name)
-    with pytest.raises(UsageError, match="found one that somebody has changed since"):
+    with pytest.raises(UsageError, match="found a change after its SHA-256 was checked"):
         next(batches)
 
 
