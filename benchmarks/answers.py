@@ -94,8 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     import uvloop
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--requests", type=int, default=100_000, help="(%(default)s)")
-    parser.add_argument("--connections", type=int, default=32, help="(%(default)s)")
+    parser.add_argument(
+        "--requests", type=int, default=100_000, help="how many are sent (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--connections", type=int, default=32, help="how many are open (default: %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     sent = requests(arguments.requests)
     with tempfile.TemporaryDirectory(prefix="serving-answers-") as name:

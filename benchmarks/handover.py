@@ -144,8 +144,12 @@ def _python(context: Path, home: Path) -> Path:
 def main() -> int:
     """Run the upgrades, print the counts; 1 when a request failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--upgrades", type=int, default=10, help="releases that replace another")
-    parser.add_argument("--clients", type=int, default=8, help="every second one keeps alive")
+    parser.add_argument(
+        "--upgrades", type=int, default=10, help="how often a release replaces another"
+    )
+    parser.add_argument(
+        "--clients", type=int, default=8, help="threads; every second one keeps its connection"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

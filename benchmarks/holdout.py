@@ -67,10 +67,12 @@ print(json.dumps([seconds, memory]))
 def main() -> int:
     """Measure each model and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--columns", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--models", default=";".join(MODELS), help="semicolon-separated")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="the rows of the holdout")
+    parser.add_argument("--columns", type=int, default=50, help="the features of each row")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each pass is measured")
+    parser.add_argument(
+        "--models", default=";".join(MODELS), help="the models to measure, separated by semicolons"
+    )
     parser.add_argument("--pass", dest="models_of_pass", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.models_of_pass:

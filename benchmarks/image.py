@@ -120,10 +120,18 @@ def report(base: str, pair: Sequence[Contender], starts: dict[str, list[float]])
 def main(argv: Sequence[str] | None = None) -> int:
     """Build the usual image, start both in turn, print the table."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--image", required=True, help="what build_image.py made")
-    options.add_argument("--model", required=True, type=Path, help="folder of the model's files")
-    options.add_argument("--base-image", default=os.environ.get("BASE_IMAGE", ""))
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--image", required=True, help="the image that build_image.py made")
+    options.add_argument(
+        "--model", required=True, type=Path, help="the folder of the model's files"
+    )
+    options.add_argument(
+        "--base-image",
+        default=os.environ.get("BASE_IMAGE", ""),
+        help="the base of the usual image (default: BASE_IMAGE)",
+    )
+    options.add_argument(
+        "--rounds", type=int, default=5, help="how often each image starts (default: %(default)s)"
+    )
     arguments = options.parse_args(argv)
     for reference in (arguments.image, arguments.base_image):
         docker("pull", "--quiet", reference)

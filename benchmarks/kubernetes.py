@@ -169,7 +169,7 @@ def rollback(cluster: Cluster, pair: list[Deployment], rounds: int) -> dict[str,
 def main() -> int:
     """Print the medians; 1 when one misses its bound."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder, prepared() as k8s:
         images = ProbeImages(Path(folder), os.environ["IMAGE_REGISTRY"], os.environ["BASE_IMAGE"])

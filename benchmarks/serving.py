@@ -124,10 +124,18 @@ def tuned(python: Path, context: Path, lua: Path) -> Contender:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--against", choices=list(THROUGHPUT), default="mlflow")
-    parser.add_argument("--rounds", type=int, default=5, help="A B rounds (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=8, help="of each run (%(default)s)")
-    parser.add_argument("--model", choices=list(MODELS), action="append", help="only this model")
+    parser.add_argument(
+        "--against", choices=list(THROUGHPUT), default="mlflow", help="the server to compare with"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=int, default=8, help="how long a run takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--model", choices=list(MODELS), action="append", help="measure this model only"
+    )
     return parser.parse_args(argv)
 
 

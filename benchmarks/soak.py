@@ -55,7 +55,9 @@ def soak(server: Server, folder: Path, body: str, minutes: int) -> tuple[list[fl
 def main(argv: Sequence[str] | None = None) -> int:
     """Soak; return 1 if memory grows or an answer is not 200."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--minutes", type=int, default=10, help="(%(default)s)")
+    parser.add_argument(
+        "--minutes", type=int, default=10, help="how long it runs (default: %(default)s)"
+    )
     parser.add_argument("--model", choices=list(MODELS), default=MODELS[0])
     arguments = parser.parse_args(argv)
     if wrk.missing():

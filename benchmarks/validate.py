@@ -54,7 +54,7 @@ def crown(environment: dict[str, str]) -> None:
 def main() -> int:
     """Print one table."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=5, help="how often each side is measured")
     rounds = options.parse_args().rounds
     with tempfile.TemporaryDirectory() as home:
         environment = {

@@ -1,4 +1,4 @@
-"""Asks a server with wrk (Debian's package) and reads what it measured; its processes' memory."""
+"""Load on a server by wrk (Debian's package): what it measured, and the server's memory."""
 
 import json
 import re
@@ -19,7 +19,7 @@ class Load(NamedTuple):
 
 def missing() -> str:
     """Why nothing can be measured here; empty where wrk is installed."""
-    return "" if shutil.which("wrk") else "wrk is missing; next: apt-get install wrk"
+    return "" if shutil.which("wrk") else "wrk is missing; next: run `apt-get install wrk`"
 
 
 def script(folder: Path, bodies: list[str], pause_ms: float = 0.0) -> Path:

@@ -25,14 +25,27 @@ from serving.settings import Settings, settings_table
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving",
-        description="Serve one MLflow model: MLflow's scoring protocol, requests merged.",
-        epilog=f"settings, by environment variable (default):\n{settings_table()}",
+        description="Serve one MLflow model by MLflow's scoring protocol, and merge requests.",
+        epilog=f"settings, each an environment variable (default):\n{settings_table()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--context", type=Path, default=Path(), help="context folder (default: .)")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on (%(default)s)")  # noqa: S104
-    parser.add_argument("--port", type=int, default=8080, help="port, 0 for any (%(default)s)")
-    parser.add_argument("--fd", type=int, help="an inherited listening socket, instead of a port")
+    parser.add_argument(
+        "--context", type=Path, default=Path(), help="the folder with the model (default: .)"
+    )
+    parser.add_argument(
+        "--host",
+        default="0.0.0.0",  # noqa: S104 - a container is reached from outside of it
+        help="the address to listen on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8080,
+        help="the port to listen on; 0 for any free port (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fd", type=int, help="the number of an inherited listening socket, instead of a port"
+    )
     return parser
 
 

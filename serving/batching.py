@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 class QueueFullError(Exception):
-    """As many requests wait as are allowed to."""
+    """The queue is full: no more requests may wait."""
 
 
 class Job:
@@ -78,13 +78,13 @@ class Batcher:
         return await job.answer
 
     def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start after what the event loop has at hand: requests read together go together."""
+        """Start after what the event loop has ready: requests read together go together."""
         if not self._starting and self._running < self._threads:
             self._starting = True
             loop.call_soon(self._start_when_quiet, loop, len(self._queue), QUIET_TURNS)
 
     def _start_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
-        """Start if none came for some turns, or as many wait as one prediction may take."""
+        """Start if no request came for some turns, or if enough wait for a full prediction."""
         waiting = len(self._queue)
         if waiting >= self._settings.batch_rows or (waiting <= seen and turns == 0):
             self._start(loop)

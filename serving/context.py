@@ -72,7 +72,7 @@ def model_folder(context: Path) -> Path:
             "the context's folder model/",
             expected="an MLflow model with a file MLmodel",
             found="none",
-            next_step="build the context again (build_image.py)",
+            next_step="build the context again with scripts/build_image.py",
         )
     return folder
 

@@ -1,4 +1,4 @@
-"""The server's own errors: one line that says what, expected, found and the next step."""
+"""The server's own errors, each one line: what is wrong, expected, found, and the next step."""
 
 
 class ServingError(Exception):
@@ -19,6 +19,6 @@ class ServingError(Exception):
 
 
 class WrongUsageError(ServingError):
-    """What the server was started with cannot be meant: settings, context (exit code 2)."""
+    """The server was started with invalid settings or an invalid context (exit code 2)."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""The imports of a start are nearly all of its time: what makes them a fifth shorter."""
+"""Faster imports: they take nearly all the time of a start, and a fifth less with this."""
 
 import gc
 import importlib
@@ -14,7 +14,7 @@ def prepare(model: Path) -> None:
     """
     gc.disable()  # imports leave no garbage to look for; create_app collects, and enables it
     if next(model.rglob("*.skops"), None):
-        # It looks for the home of each ufunc in all modules that there are: before MLflow, these
-        # are two thousand fewer.
-        with suppress(ImportError):  # said when the model is loaded
+        # skops searches all loaded modules for the home of each ufunc: before MLflow is imported,
+        # these are two thousand fewer.
+        with suppress(ImportError):  # loading the model reports it
             importlib.import_module("skops.io")

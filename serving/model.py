@@ -81,7 +81,7 @@ class ServedModel:
                 return [Answer(200, _encode({"predictions": items}).encode())]
             if not isinstance(items, list) or len(items) != sum(each.rows for each in requests):
                 self.merges = False
-                _logger.warning("requests are no longer merged: the answer is not one item a row")
+                _logger.warning("requests are no longer merged: the answer is not one item per row")
                 return None
             answers, start = [], 0
             for each in requests:
@@ -134,7 +134,7 @@ def load_served_model(folder: Path, release: ServedRelease) -> ServedModel:
             release.title,
             expected="a model that loads in this environment",
             found=f"{type(error).__name__}: {error}",
-            next_step="start with the environment of its lock, or validate the version again",
+            next_step="start it in the environment of its lock, or validate the version again",
         ) from error
     example = folder / "serving_input_example.json"
     result = served.warm(example.read_bytes()) if example.is_file() else None
@@ -157,7 +157,7 @@ def _plan(model: PyFuncModel) -> Plan | None:
 
 
 def _without_input_schema(model: PyFuncModel) -> PyFuncModel:
-    """The same model with nothing to enforce: its inputs come from a plan, which enforces."""
+    """The same model without a schema to enforce: its inputs come from a plan, which did that."""
     metadata: Any = copy.copy(model.metadata)
     params = metadata.get_params_schema()
     metadata.signature = ModelSignature(params=params) if params else None

@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded in size, in time, and in what is held of all of them."""
+"""Reading a request's body: bounded in size, in time, and in the bytes held of all requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -21,7 +21,7 @@ NOTHING = b"connection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, with limits on the time a client has to send its headers, and on them.
+    """uvicorn's protocol, with limits on the size of headers and the time to send them.
 
     Whatever is no body counts: address, headers, trailers, and what chunks bring besides.
     """
@@ -60,18 +60,18 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """What is body is for `read_body` to bound."""
+        """A body does not count here: `read_body` bounds it."""
         self._head_bytes -= len(body)
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The next request begins at nothing."""
+        """Count the next request from zero."""
         self._head_bytes = self._body_bytes = 0
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """No clock outlives its connection."""
+        """Stop the clock with its connection."""
         self._stop_timer()
         super().connection_lost(exc)
 

@@ -106,7 +106,7 @@ def _number(metadata: Mapping[str, object], text: str, kind: type) -> float:
             f"environment variable {metadata['variable']}",
             expected=f"{'a whole number' if kind is int else 'a number'} from {at_least}",
             found=repr(text),
-            next_step="correct it or unset it",
+            next_step="correct the variable, or unset it to use the default",
         )
     return value
 

@@ -58,7 +58,7 @@ def _wait(workers: list[subprocess.Popen[bytes]]) -> None:
             "a worker process",
             expected="to run until it is told to stop",
             found=found,
-            next_step="read its lines above; 137 or -9 is often the memory limit",
+            next_step="read its log lines above; 137 or -9 often means the memory limit",
         )
 
 
