@@ -178,7 +178,7 @@ def check_bad_input(week: Week) -> None:
         assert text in err
     other = releases.start(week.workspace.registry, "other", "1", "sha256:a", {})
     _, err = week.runner.run(ROLLBACK, "--reason", "odd", "--release", other.id, code=2)
-    assert f"expected a release of {MODEL}; found one of other 1" in err
+    assert f"expected a release of {MODEL}; found a release of other 1" in err
     named = ("--alias", "latest", "--model-version", "1")
     _, err = week.runner.run("scripts/transition_alias.py", *named, code=2)
     assert "which MLflow reserves" in err

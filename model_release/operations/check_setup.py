@@ -18,6 +18,7 @@ from model_release.targets import Target
 from model_release.workspace import Workspace
 
 SECONDS = 60.0
+"""Limit of one call of docker: an engine under load answers late."""
 
 
 @dataclass(frozen=True)

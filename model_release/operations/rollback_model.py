@@ -15,6 +15,7 @@ from model_release.targets import Deployment, Running, Target
 from model_release.workspace import Workspace
 
 LONGEST_REASON = 500
+"""The reason is part of a parameter of an MLflow run, whose length is limited."""
 
 
 @dataclass(frozen=True)

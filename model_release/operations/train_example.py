@@ -11,6 +11,7 @@ from model_release.workspace import Workspace
 
 EXAMPLE = "iris-classifier"
 TRAINING_SECONDS = 600
+"""Training takes seconds; a machine under load takes longer, and none takes this long."""
 
 
 def train_if_missing(workspace: Workspace, model: str) -> None:

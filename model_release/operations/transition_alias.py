@@ -43,7 +43,7 @@ def transition_alias(
         raise UsageError(
             f"alias {alias!r}",
             expected="an alias that no command of a release moves",
-            next_step=f"move it with what serves: {by}",
+            next_step=f"run {by}",
         )
     registry = workspace.registry
     number = registry.version(model, version).version
@@ -55,7 +55,7 @@ def transition_alias(
             f"{alias} of {model}",
             expected=f"version {expected or 'none'}, as --expected says",
             found=f"version {found or 'none'}",
-            next_step="see who moved it, then give its version now with --expected",
+            next_step=f"if that is right, give --expected {found or 'none'}",
         )
     if expected is None:
         fence(ledger, alias, found)

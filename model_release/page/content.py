@@ -14,6 +14,7 @@ DIFF_LINES = 400
 """More of a manifest's difference than this nobody reads on a page."""
 
 MOST_SLICES = 30
+"""A page with more rows of slices is not read; the report has them all."""
 
 
 def page(facts: Facts) -> Document:

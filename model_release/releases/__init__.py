@@ -82,8 +82,8 @@ class Release(Record):
             if not self.passed(earlier):
                 raise UsageError(
                     f"release {short_id(self.id)} of {self.model} {self.version}",
-                    expected=f"station {earlier} to have passed",
-                    found=self.result(earlier) or "it has not run",
+                    expected=f"station {earlier} passed",
+                    found=self.result(earlier) or "not run",
                     next_step=f"run {commands.station(earlier, self.model, self.version)}",
                 )
 

@@ -15,6 +15,7 @@ Outcome = Literal["done", "abandoned"]
 CHAMPION = "champion"
 PREVIOUS = "previous-champion"
 TICK = timedelta(milliseconds=1)
+"""Least time between two entries: their times keep the order even where clocks differ."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _image(workspace: Workspace, release: Release) -> str:
             f"image of release {short_id(release.id)}",
             expected="an image that was built and pushed",
             found="none",
-            next_step=f"build it: {_build(release)}",
+            next_step=f"run {_build(release)}",
         )
     signing.Signing.from_environment(os.environ).verify(reference, release.id)
     if shutil.which("docker"):
@@ -126,14 +126,14 @@ def _check_image(reference: str, release: Release) -> None:
             f"image {reference}",
             expected="this image in its registry",
             found="no such image",
-            next_step=f"build it: {_build(release)}",
+            next_step=f"run {_build(release)}",
         )
     if (digest := found.get(DIGEST_LABEL)) != release.digest:
         raise RefusedError(
             f"image {reference}",
             expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
             found=digest or "none",
-            next_step=f"somebody changed this image; build it again: {_build(release)}",
+            next_step=f"somebody changed the release's tag {names.IMAGE}; run {_build(release)}",
         )
 
 
@@ -146,14 +146,14 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
             f"context of release {short_id(release.id)}",
             expected=str(context),
             found="no such folder",
-            next_step=f"build it: {build}",
+            next_step=f"run {build}",
         )
     if (found := model_digest(context)) != release.context_digest:
         raise RefusedError(
             f"context of release {short_id(release.id)}",
             expected=release.context_digest,
             found=found,
-            next_step=f"somebody changed the context; build it again: {build}",
+            next_step=f"somebody changed the context; to build it again run {build}",
         )
     python = environments.python_minor(context / "model")
     return context, environments.install(context / "requirements.lock", python, workspace.home)

@@ -39,8 +39,8 @@ def promote_model(release: Release, target: Target) -> Release:
             f"champion of {release.model}",
             expected=f"version {compared or 'none'}, which {release.version} was compared with",
             found=f"version {found or 'none'}",
-            next_step="validate the version again, which compares it with the champion of today: "
-            f"{commands.station('validate', release.model, release.version)}",
+            next_step="release the version again, which compares it with the new champion: "
+            f"{commands.release(release.model, release.version, target=target.name)}",
         )
     ledger, entry = ledger.decide(
         "promotion", CHAMPION, before=found, after=release.version, release=release.id
@@ -59,7 +59,7 @@ def check_production(release: Release, target: Target) -> None:
             f"production of {release.model}",
             expected=f"{release.identity}, serving",
             found=release.identity.differences(run.identity) if run else "nothing",
-            next_step="deploy it: "
+            next_step="run "
             + commands.station(
                 "deploy-production", release.model, release.version, target=target.name
             ),

@@ -30,7 +30,7 @@ def probe(workspace: Workspace, release: Release) -> Callable[[str], list[Check]
                     f"{url}: smoke test {check.name}",
                     expected=check.required,
                     found=check.found,
-                    next_step="read the server's log; the release stopped here",
+                    next_step="read the server's log; the release stops here",
                 )
         return checks
 

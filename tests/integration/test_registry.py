@@ -134,5 +134,5 @@ def test_a_ledger_of_the_future_is_not_guessed_at(workspace: Workspace) -> None:
 
 def test_a_run_that_is_no_release(workspace: Workspace) -> None:
     run = workspace.registry.create_run("elsewhere", "x", {})
-    with pytest.raises(UsageError, match=r"a run without release\.format"):
+    with pytest.raises(UsageError, match=r"a run without the tag release\.format"):
         releases.load(workspace.registry, run)

@@ -104,7 +104,9 @@ def test_another_alias_moves_only_from_where_it_is_expected(workspace: Workspace
     assert (first.before, first.after, first.done) == ("", "1", True)
     assert transition_alias(workspace, "aliased", "challenger", "1") == first, "again is a no-op"
     transition_alias(workspace, "aliased", "challenger", "2", expected="1", reason="better")
-    with pytest.raises(RefusedError, match=r"expected version 1, as you said; found version 2"):
+    with pytest.raises(
+        RefusedError, match=r"expected version 1, as --expected says; found version 2"
+    ):
         transition_alias(workspace, "aliased", "challenger", "3", expected="1")
     registry.set_alias("aliased", "challenger", "3")
     with pytest.raises(RefusedError, match=r"somebody moved the alias by hand"):

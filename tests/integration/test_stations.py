@@ -89,7 +89,7 @@ def test_alone_and_in_order_they_are_the_road(
         for _, later, options in STATIONS[at + 1 :]:
             assert script(later, *alone, *options) == 2, f"{later} before {station}"
             (line,) = capsys.readouterr().err.splitlines()
-            assert f"next: python scripts/{name}" in line
+            assert f"next: run python scripts/{name}" in line
             assert " ".join(more) in line
         assert script(name, *alone, *more) == 0, capsys.readouterr().err
         capsys.readouterr()
@@ -122,7 +122,7 @@ def test_a_protected_production_waits_for_a_name(
     assert script(*road) == 1
     said = capsys.readouterr()
     assert "guarded 1 waits for approval: production is protected" in said.err
-    assert "next: make release MODEL=guarded VERSION=1 TARGET=local APPROVE=name" in said.err
+    assert "next: run make release MODEL=guarded VERSION=1 TARGET=local APPROVE=name" in said.err
     waiting = started(workspace.registry, "guarded", "1")
     assert (waiting.state, workspace.registry.alias("guarded", "champion")) == ("open", None)
 

@@ -140,7 +140,7 @@ def test_script_reports_a_refusal(
         heading = {"markdown": f"## ❌ {name} 1: refused", "table": f"{name} 1: refused"}[style]
         assert out.splitlines()[0] == heading
         last = validation_report(release).lines[-1]
-        assert last.startswith("gate environment failed; next: correct the model's requirements")
+        assert last.startswith("gate environment failed; next: correct pip_requirements=")
         assert last in out.splitlines()
     assert release.state == "refused"
     assert "release.validated" not in release.tags

@@ -254,7 +254,7 @@ def test_two_champions_claimed_by_hand_are_refused(registry: Registry, new_model
     crowned(registry, model)
     release = ready(registry, model, "2", "1")
     registry.set_alias(model, "Champion", "2")
-    with pytest.raises(RefusedError, match=r"alias Champion of .*, version 2; expected one"):
+    with pytest.raises(RefusedError, match=r"alias Champion of .*, version 2; expected only"):
         promote_model(release, fixed_target(release))
     assert registry.alias(model, "champion") == "1"
 
