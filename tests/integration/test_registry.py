@@ -87,7 +87,9 @@ def without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_retries")
 def test_server_that_answers_500(failing_server: str) -> None:
-    with pytest.raises(OutsideError, match=r"MLflow at http://127.*expected an answer.*next: see"):
+    with pytest.raises(
+        OutsideError, match=r"MLflow at http://127.*expected an answer.*next: check"
+    ):
         Registry(failing_server).version("iris", "1")
 
 

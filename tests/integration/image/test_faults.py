@@ -93,7 +93,7 @@ def test_a_registry_that_dies_in_a_push_leaves_no_image(orders: dict[str, Order]
     name = f"test-half-way-{token_hex(4)}"  # what an earlier run has sent is not sent again
     with dying(REGISTRY.partition("/")[0], after_bytes=2**20) as registry:
         order = replace(orders["skops"], repository=f"{registry}/{name}")
-        with pytest.raises(OutsideError, match=rf"^push of {order.name}; found .*; next: see to"):
+        with pytest.raises(OutsideError, match=rf"^push of {order.name}; found .*; next: check"):
             docker.build(order, push=True, progress=told)
     real = f"{REGISTRY.partition('/')[0]}/{name}:1"
     assert not docker.pushed(real), "the layers that arrived are under no name"
