@@ -11,7 +11,10 @@ SCRIPTS: dict[str, tuple[str, dict[str, str]]] = {
     "deploy-production": ("deploy_model", {"environment": "production"}),
     "promote": ("promote_model", {}),
 }
-"""The stations in the order of the road, each with the script that is it and its options."""
+"""The stations in order, each with the script that runs it and the options of that script.
+
+`approve` has the script of the deployment to production, because that asks for the approval.
+"""
 
 STATIONS = tuple(SCRIPTS)
 

@@ -1,4 +1,4 @@
-"""Who a model is: its identity as a release, and its name where only a DNS label will do."""
+"""The identity of a model as a release, and its name as a DNS label."""
 
 import hashlib
 import re

@@ -1,6 +1,5 @@
 """The place where a command works: registry, state folder, configurations, progress shown."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -89,7 +88,7 @@ class Workspace:
             try:
                 self.registry.download(version.name, version.version, folder)
             except OutsideError as error:
-                # MLflow tells it as one of several things that failed "while downloading".
+                # MLflow hides a full disk among what failed "while downloading".
                 raise disk_full(error.__cause__) or error from error
             (folder / "registered_model_meta").unlink(missing_ok=True)
             digest = model_digest(folder)
@@ -98,5 +97,5 @@ class Workspace:
             if final.is_dir() and model_digest(final) != digest:
                 shutil.rmtree(final)
             if not final.is_dir():
-                os.rename(folder, final)  # noqa: PTH104
+                folder.rename(final)
         return final, digest

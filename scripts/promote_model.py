@@ -27,7 +27,7 @@ def promote(arguments: argparse.Namespace, workspace: Workspace) -> Report:
         title=f"{release.model} {release.version} is champion",
         outcome="passed",
         tables=[Table("Champion", ("what", "value"), list(facts.items()))],
-        lines=["should it be wrong:", f"  {undo}"],
+        lines=["if it is wrong:", f"  {undo}"],
         data=facts | {"rollback": undo},
     )
 

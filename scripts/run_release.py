@@ -1,4 +1,4 @@
-"""The whole road: validate, build, staging, smoke, production, champion."""
+"""The whole release: validate, build, staging, smoke, production, champion."""
 
 import argparse
 from collections.abc import Sequence

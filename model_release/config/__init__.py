@@ -206,7 +206,7 @@ def load_config(name: str, models_dir: Path) -> ModelConfig:
     Raises:
         UsageError: there is no file, or it is invalid.
     """
-    # Held against what lies there, so that a name with path characters in it leads nowhere.
+    # Compared with the files that exist, so that a name such as ../x leads to no other file.
     own = name in {path.stem for path in models_dir.glob("*.yaml")}
     path = models_dir / f"{name if own else DEFAULT}.yaml"
     try:

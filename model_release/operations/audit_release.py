@@ -187,7 +187,7 @@ class Audit:
         if not reference:
             return "no image in the release", []
         if not shutil.which("docker"):
-            return "", [f"{release.model}: no docker here: image {reference} was not looked for"]
+            return "", [f"{release.model}: no docker here: image {reference} was not looked up"]
         labels = docker.labels(reference)
         return (f"{reference} is not in its registry" if labels is None else ""), []
 

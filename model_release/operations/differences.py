@@ -124,7 +124,7 @@ def _claims(seen: Seen) -> Iterator[Difference]:
                 "somebody set an alias by hand; they are case-sensitive",
                 f"delete the alias {alias} of {seen.model} in the registry",
             )  # fmt: skip
-    if len(seen.claims) > 1 and not seen.behind:  # else whoever wrote them was killed
+    if len(seen.claims) > 1 and not seen.behind:  # if behind, their writer was killed
         yield Difference(
             "two-champions", seen.model, "one release that says it is champion",
             ", ".join(seen.claims), "somebody changed the tags of a release by hand",
@@ -217,26 +217,26 @@ def _served(seen: Seen) -> Iterator[Difference]:
             yield Difference(
                 "promotion-unfinished", seen.model, wanted, found,
                 "it was deployed and its promotion did not happen",
-                promote if not current else f"{promote}; should that be refused: {restore}",
+                promote if not current else f"{promote}; if that is refused: {restore}",
                 fixable=True,
             )  # fmt: skip
         else:
             anew = commands.release(seen.model, target=seen.target)
             yield Difference(
                 "deployment-changed", seen.model, wanted, found,
-                "somebody deployed it past the road, or edited what is deployed",
+                "somebody deployed it without a release, or edited the deployment",
                 restore if current else f"{commands.make('stop')}, then {anew}",
             )  # fmt: skip
     elif served.identity.digest != seen.recorded or seen.changes:
         yield Difference(
             "deployment-changed", seen.model, f"{wanted} as released",
             seen.changes or f"digest {served.identity.digest}",
-            "somebody edited what is deployed, such as by kubectl edit", restore,
+            "somebody edited the deployment, for example with kubectl edit", restore,
         )  # fmt: skip
     for pod in seen.pods:
         yield Difference(
             "pods-differ", seen.model, f"every pod answers as {wanted}", pod,
-            "a pod of something else is among those that serve, or one does not answer", restore,
+            "a pod that serves belongs to something else, or does not answer", restore,
         )  # fmt: skip
 
 
@@ -247,7 +247,7 @@ def _build(seen: Seen) -> Iterator[Difference]:
             "image-gone" if image else "context-gone", seen.model,
             f"what version {seen.current.after} is started from", seen.build,
             "the image registry was cleaned up" if image else "the state folder was cleaned up",
-            f"release version {seen.current.after} anew while it serves, or go back: "
+            f"release version {seen.current.after} again while it serves, or go back: "
             + seen.back("its image is gone" if image else "its context is gone"),
         )  # fmt: skip
 

@@ -150,7 +150,7 @@ def way_back(entries: Iterable[Entry]) -> Entry | None:
             below = [n for n, each in enumerate(pile) if each.release == entry.release]
             pile = pile[: below[-1]] if below else pile[:-1]
         elif pile and pile[-1].after == entry.after:
-            pile.pop()  # the same version, released anew
+            pile.pop()  # the same version, released again
         pile.append(entry)
     return pile[-2] if len(pile) > 1 else None
 

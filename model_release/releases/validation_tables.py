@@ -1,4 +1,4 @@
-"""What the gates said of a release, as tables: each gate, and champion against challenger."""
+"""The tables of a validation: every gate, and champion against challenger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How an outcome and a number look, wherever they are shown."""
+"""The look of an outcome and of a number, wherever they are shown."""
 
 from dataclasses import dataclass
 

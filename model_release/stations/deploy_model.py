@@ -110,7 +110,7 @@ def _image(workspace: Workspace, release: Release) -> str:
     if shutil.which("docker"):
         _check_image(reference, release)
     else:
-        workspace.progress.step("no docker here: whether the registry has it, the cluster will say")
+        workspace.progress.step("no docker here: the image is not looked up; the cluster pulls it")
     return reference
 
 

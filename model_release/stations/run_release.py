@@ -171,7 +171,7 @@ def _report(
             f"production: {production.url}",
             "try it:",
             f"  {curl(production.url, context)}",
-            "should it be wrong:",
+            "if it is wrong:",
             f"  {undo}",
         ],
         data={
