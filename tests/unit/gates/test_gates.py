@@ -1,11 +1,11 @@
 """The order of the gates, and what each of them has to offer."""
 
 import inspect
+import sys
 from pathlib import Path
 
 import pytest
 
-from model_release import gates as folder
 from model_release.gates import ORDER, evidence, gates
 from model_release.gates.outcome import GateLimits, Outcome
 
@@ -19,7 +19,8 @@ def test_a_gate_that_the_order_does_not_name_is_asked_last(
 ) -> None:
     (tmp_path / "fairness.py").write_text("")
     (tmp_path / "age.py").write_text("")
-    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    folders = [*sys.modules["model_release.gates"].__path__, str(tmp_path)]
+    monkeypatch.setattr("model_release.gates.__path__", folders)
     assert tuple(gates.__wrapped__()) == (*ORDER, "age", "fairness")
 
 
