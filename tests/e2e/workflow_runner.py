@@ -1,12 +1,13 @@
 """The real workflow files, run by act on this machine as GitHub would dispatch them.
 
-What differs from GitHub, and only that: act knows no `queue:` and no `$/`, so it gets a copy of the
-checkout without the first and with `./` for the second; actions of others are replaced by local
-ones that do nothing here, because their tools are installed. Environments, their reviewers and the
-queue are GitHub's own: reviewers answer through its API, played here, and dispatches queue as each
-file's `concurrency:` says (GitHub keeps one that waits, or up to a hundred with `queue: max`). The
-action `setup` installs for real where a test asks for it; else its `uv` links this checkout's
-environment.
+What differs from GitHub, and only that: act knows no `queue:` and no `$/`, so it gets a copy of
+the checkout without the first, and with what GitHub resolves the second to, this repository at a
+commit, read from that copy: it works in the empty workspace that a job begins with. Actions of
+others are replaced by local ones that do nothing here, because their tools are installed.
+Environments, their reviewers and the queue are GitHub's own: reviewers answer through its API,
+played here, and dispatches queue as each file's `concurrency:` says (GitHub keeps one that waits,
+or up to a hundred with `queue: max`). The action `setup` installs for real where a test asks for
+it; else its `uv` links this checkout's environment.
 """
 
 import os
@@ -26,6 +27,8 @@ from uv import find_uv_bin
 from model_release import ROOT
 from tests.github import REPOSITORY, RUN
 
+COMMIT = "main"
+"""What stands for the commit that runs, behind `$/`; the copy of this checkout is read for it."""
 FOREIGN = re.compile(r"uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40})")
 ACTION = """\
 name: replaced
@@ -99,7 +102,8 @@ class WorkflowRunner:
         for path in (self.checkout / ".github").rglob("*.yaml"):
             text = path.read_text(encoding="utf-8")
             self._foreign |= set(FOREIGN.findall(text))
-            text = re.sub(r"(?m)^  queue: max\n", "", text).replace("uses: $/", "uses: ./")
+            text = re.sub(r"(?m)^  queue: max\n", "", text)
+            text = re.sub(r"uses: \$/(\S+)", rf"uses: {REPOSITORY}/\1@{COMMIT}", text)
             path.write_text(text, encoding="utf-8")
         for name, run in (("nothing", "'true'"), ("copy", f"cp -a '{self.checkout}/.' .")):
             (self.folder / name).mkdir()
@@ -174,6 +178,7 @@ class WorkflowRunner:
             f"--local-repository={name}@{ref}={self._replacement(name)}"
             for name, ref in sorted(self._foreign)
         ]
+        replaced.append(f"--local-repository={REPOSITORY}@{COMMIT}={self.checkout}")
         told = [f"--var={name}={value}" for name, value in {**self.variables, **variables}.items()]
         kept = [f"--env={name}={os.environ[name]}" for name in KEPT if os.environ.get(name)]
         return [

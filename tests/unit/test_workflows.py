@@ -103,11 +103,31 @@ def test_the_shell_is_bash_with_pipefail(path: Path) -> None:
     assert read(path)["defaults"] == {"run": {"shell": "bash"}}
 
 
-@every_workflow
+@every_file
 def test_checkouts_keep_no_credentials(path: Path) -> None:
     for step in steps(path):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("actions/checkout@", "actions/setup/action.yaml"),
+        ("job.workflow_sha", "actions/setup/action.yaml"),
+    ],
+)
+def test_what_is_decided_once_stands_in_one_place(text: str, place: str) -> None:
+    files = [*WORKFLOWS, *ACTIONS]
+    found = {path: path.read_text(encoding="utf-8").count(text) for path in files}
+    assert {path: count for path, count in found.items() if count} == {GITHUB / place: 1}
+
+
+@every_workflow
+def test_every_job_begins_with_the_checkout_of_setup(path: Path) -> None:
+    for name, job in jobs(path).items():
+        if any("run" in step for step in job["steps"]):
+            assert job["steps"][0]["uses"] == "$/.github/actions/setup", name
 
 
 @every_workflow
