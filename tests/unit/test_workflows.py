@@ -115,6 +115,8 @@ def test_checkouts_keep_no_credentials(path: Path) -> None:
     [
         ("actions/checkout@", "actions/setup/action.yaml"),
         ("job.workflow_sha", "actions/setup/action.yaml"),
+        ("registry: ghcr.io", "actions/access/action.yaml"),
+        ("password: ${{ github.token }}", "actions/access/action.yaml"),
     ],
 )
 def test_what_is_decided_once_stands_in_one_place(text: str, place: str) -> None:
@@ -181,11 +183,21 @@ def test_cluster_credentials_are_an_environments_own(name: str) -> None:
 
 
 def test_a_token_goes_to_no_other_registry_than_githubs() -> None:
-    """`github.token` is a password only where no other host is named."""
+    """`github.token` is a password only where no other host is named, and only of ghcr.io."""
+    given = [
+        step
+        for path in [*WORKFLOWS, *ACTIONS]
+        for step in steps(path)
+        if "github.token" in str(step.get("with"))
+    ]
+    assert [(step["if"], step["with"]["registry"]) for step in given] == [
+        ("inputs.registry == ''", "ghcr.io")
+    ]
     for path in WORKFLOWS:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if "registry-password" in line:
-                assert "!vars.REGISTRY_HOST && github.token" in line
+        for step in steps(path):
+            if step.get("uses") == "$/.github/actions/access":
+                assert step["with"]["registry"] == "${{ vars.REGISTRY_HOST }}"
+                assert step["with"]["registry-password"] == "${{ secrets.REGISTRY_PASSWORD }}"
 
 
 @every_workflow
