@@ -117,6 +117,7 @@ def test_checkouts_keep_no_credentials(path: Path) -> None:
         ("job.workflow_sha", "actions/setup/action.yaml"),
         ("registry: ghcr.io", "actions/access/action.yaml"),
         ("password: ${{ github.token }}", "actions/access/action.yaml"),
+        ("vars.PRODUCTION_PROTECTION", "workflows/model-deploy.yaml"),
     ],
 )
 def test_what_is_decided_once_stands_in_one_place(text: str, place: str) -> None:
@@ -130,6 +131,17 @@ def test_every_job_begins_with_the_checkout_of_setup(path: Path) -> None:
     for name, job in jobs(path).items():
         if any("run" in step for step in job["steps"]):
             assert job["steps"][0]["uses"] == "$/.github/actions/setup", name
+
+
+@every_workflow
+def test_mlflows_credentials_are_named_once_and_every_job_that_has_them_asks_it(path: Path) -> None:
+    credentials = re.findall(r"secrets\.(MLFLOW_\w+)", path.read_text(encoding="utf-8"))
+    assert len(credentials) == len(set(credentials))
+    shared = str(read(path).get("env"))
+    assert set(re.findall(r"secrets\.(\w+)", shared)) <= set(credentials)
+    for name, job in jobs(path).items():
+        if "secrets.MLFLOW" in f"{shared}{job.get('env')}":
+            assert any("scripts/" in step.get("run", "") for step in job["steps"]), name
 
 
 @every_workflow
