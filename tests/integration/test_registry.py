@@ -116,7 +116,7 @@ def test_releases_are_found_by_their_tags_newest_first(workspace: Workspace) -> 
 
 def test_a_station_is_recorded_with_its_evidence(workspace: Workspace) -> None:
     begun = releases.start(workspace.registry, "record", "1", "sha256:a", {})
-    with pytest.raises(UsageError, match=r"station validate to have passed; found it has not run"):
+    with pytest.raises(UsageError, match=r"expected station validate passed; found not run"):
         begun.require_before("deploy-staging")
     begun.record("validate", "passed", evidence={"x.json": '{"a": 1}'}, metrics={"m": 0.5})
 
