@@ -1,4 +1,4 @@
-"""Configuration: what is meant is read, what cannot be meant is refused in one line."""
+"""Configuration: a valid one is read, an invalid one is refused in one line."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The `kubernetes:` section: what is meant is read, what cannot be meant is refused."""
+"""The `kubernetes:` section: a valid one is read, an invalid one is refused."""
 
 from typing import Any
 
