@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from model_release.errors import OutsideError, UsageError
 from model_release.github import GitHub, repository
-from model_release.github.repository import ENVIRONMENTS, SECRETS, SETTINGS, CurrentState
+from model_release.github.repository import ENVIRONMENTS, SECRETS, SETTINGS, Change, CurrentState
 from model_release.processes.tools import call
 from model_release.report import Report, Table
 
@@ -37,15 +37,8 @@ def setup_github(
         OutsideError: GitHub did not answer, or there is no token for it.
     """
     github = _github(name)
-    about = github.find("")
-    if about is None:
-        raise UsageError(
-            f"repository {github.repository}",
-            expected="a repository that you administer",
-            found="nothing, or a repository that you may not see",
-            next_step="run gh auth login, or correct --repository",
-        )
-    branch = branch or str(about["default_branch"])
+    default_branch = _default_branch(github)  # refuses what is no repository
+    branch = branch or default_branch
     wanted = repository.DesiredState(branch, _people(github, reviewers), {
         "MLFLOW_TRACKING_URI": tracking_uri,
         "COSIGN_ISSUER": ISSUER,
@@ -57,18 +50,36 @@ def setup_github(
     if apply:
         for change in changes:
             github.change(change.method, change.path, change.content)
+    return _report(github.repository, changes, repository.missing_secrets(state), applied=apply)
+
+
+def _report(
+    name: str, changes: Sequence[Change], missing: Sequence[str], *, applied: bool
+) -> Report:
     rows = [(change.what, change.now, change.then) for change in changes]
-    missing = repository.missing_secrets(state)
     lines = [f"missing: {text}" for text in missing]
-    if changes and not apply:
+    if changes and not applied:
         lines.append("nothing was changed: run it again with --apply")
     return Report(
-        title=f"repository {github.repository}",
-        outcome=("changed" if apply else "to be changed") if changes else "passed",
+        title=f"repository {name}",
+        outcome=("changed" if applied else "to be changed") if changes else "passed",
         tables=[Table("Changes", ("what", "now", "then"), rows)] if rows else [],
         lines=lines,
         data={"changes": [vars(change) for change in changes], "missing": list(missing)},
     )
+
+
+def _default_branch(github: GitHub) -> str:
+    """The repository's default branch; a repository that is not seen is refused here."""
+    about = github.find("")
+    if about is None:
+        raise UsageError(
+            f"repository {github.repository}",
+            expected="a repository that you administer",
+            found="nothing, or a repository that you may not see",
+            next_step="run gh auth login, or correct --repository",
+        )
+    return str(about["default_branch"])
 
 
 def _github(name: str) -> GitHub:
