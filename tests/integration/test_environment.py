@@ -158,7 +158,7 @@ def test_no_requirements_are_said(model: Path, server: Path, tmp_path: Path) -> 
 
 def test_an_interpreter_that_is_not_here_is_said(model: Path, server: Path, tmp_path: Path) -> None:
     made = lock(model, server, LIMITS, tmp_path)
-    with pytest.raises(LockError, match=r"Python 3.99, which the model was logged with, is not available"):
+    with pytest.raises(LockError, match=r"^Python 3.99, which .* logged with, is not available"):
         install(made.path, "3.99", tmp_path)
 
 
