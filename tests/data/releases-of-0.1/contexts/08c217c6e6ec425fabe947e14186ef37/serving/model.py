@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel, load_model
 
-from serving.context import ServedRelease
+from serving.context import Release
 from serving.errors import ServingError
 from serving.inputs import Parsed, Plan, plan_for
 from serving.protocol import Answer, answer, scoring_server
@@ -121,7 +121,7 @@ class _Timed:
             self.done = time.perf_counter()
 
 
-def load(folder: Path, release: ServedRelease) -> ServedModel:
+def load(folder: Path, release: Release) -> ServedModel:
     """Load the MLflow model in `folder` and let it answer its own input example, if it has one.
 
     Raises:

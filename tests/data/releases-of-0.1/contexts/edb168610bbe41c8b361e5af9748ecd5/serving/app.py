@@ -35,7 +35,7 @@ def create_app(context: Path, settings: Settings) -> "ServingApp":
     release = contexts.read_release(context)
     folder = contexts.model_folder(context)
     enter_serving_environment()
-    app = ServingApp(model.load_model(folder, release), release, settings)
+    app = ServingApp(model.load(folder, release), release, settings)
     _silence_warnings()
     gc.collect()
     gc.freeze()  # a full collection over a loaded model pauses everybody by 100 ms
@@ -65,7 +65,7 @@ class ServingApp:
     """
 
     def __init__(
-        self, served: model.ServedModel, release: contexts.ServedRelease, settings: Settings
+        self, served: model.ServedModel, release: contexts.Release, settings: Settings
     ) -> None:
         self.ready = True
         self.release = release

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
-from serving.context import ServedRelease
+from serving.context import Release
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -27,7 +27,7 @@ def share() -> str:
 class Metrics:
     """The counts of this process. Every `observe` is cheap enough for each request."""
 
-    def __init__(self, release: ServedRelease) -> None:
+    def __init__(self, release: Release) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = CollectorRegistry()
@@ -96,7 +96,7 @@ class Metrics:
         return registry
 
 
-def _tell_model(release: ServedRelease, registry: "CollectorRegistry") -> None:
+def _tell_model(release: Release, registry: "CollectorRegistry") -> None:
     """Register the metric whose labels say which model this is."""
     from prometheus_client import Gauge
 
