@@ -149,8 +149,9 @@ def check_before(runner: ScriptRunner) -> None:
                 "expected": f"version 2, release {RELEASES['2'][:8]}",
                 "found": "no server that answers",
                 "cause": "somebody ended or deleted it, or it died",
-                "mend": f"python scripts/rollback_model.py --model-name {MODEL} --target local "
-                f"--release {RELEASES['2']} --reason 'production is not as released'",
+                "mend": f"python scripts/rollback_model.py --model-name {MODEL} "
+                f"--release {RELEASES['2']} --reason 'production is not as released' "
+                "--target local",
                 "fixable": False,
             }
         ],
