@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,11 @@ ROW = json.dumps({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2
 
 
 def refuses(port: int) -> bool:
-    """Whether nothing listens there."""
+    """Whether nothing listens there; a reset is a connection that the listener's end cut off."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except ConnectionResetError:
+        return False
     except ConnectionRefusedError:
         return True
     return False
@@ -77,16 +78,15 @@ def test_told_that_its_end_is_near_it_is_not_ready_and_goes_on_serving(
 def test_a_request_on_a_kept_connection_is_answered_during_the_drain(
     new_client: Any, start: Any
 ) -> None:
-    server = start("doubles", SERVING_DRAIN_IDLE_SECONDS="60")
+    server = start("doubles", SERVING_DRAIN_IDLE_SECONDS="600")
     kept = new_client()
     assert kept.send(server.port, ROW).status == 200
     server.process.send_signal(signal.SIGTERM)
     until(lambda: refuses(server.port), seconds=60)
     reply = kept.send(server.port, ROW)
     assert (reply.status, reply.headers["connection"]) == (200, "close")
-    before = time.monotonic()
-    assert server.process.wait(timeout=60) == 0
-    assert time.monotonic() - before < 30, "it waited for one that had been told to close"
+    # far from the 600 s that it waits for those that have not been told to close
+    assert server.process.wait(timeout=120) == 0
 
 
 def test_an_inherited_socket_is_handed_over_without_a_failed_request(
