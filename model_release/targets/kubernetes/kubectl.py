@@ -22,6 +22,9 @@ UNREACHABLE = re.compile(
     r"|\(ServiceUnavailable\)|\(Timeout\)|\(ServerTimeout\)|: EOF$",
     re.MULTILINE,
 )
+LOGGED = re.compile(r"[EW]\d{4} ")
+"""How a line of kubectl's own log begins, such as "E0930 12:00:00.0 memcache.go": no message."""
+
 REASON = re.compile(r"Error from server \((\w+)\)|reason: (\w+)")
 PREPARE = f"let a cluster administrator run `{PREPARATION}`"
 MEND = (
@@ -167,6 +170,7 @@ class Kubectl:
                 _called(arguments), expected=f"an answer in {self.timeout:g} s", found="none",
                 next_step="see whether the API server is overloaded",
             ) from error  # fmt: skip
+        # `diff` exits with 1 where something differs, and also where it failed and printed nothing.
         if done.returncode in allowed and (done.returncode == 0 or done.stdout):
             return done.stdout
         raise _error(arguments, done, self.namespace)
@@ -181,7 +185,7 @@ def _error(
     arguments: tuple[str, ...], done: subprocess.CompletedProcess[str], namespace: str
 ) -> KubectlError:
     """The error of a failed call: what kubectl said, and what mends it."""
-    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith(("E", "W"))]
+    lines = [line for line in done.stderr.strip().splitlines() if not LOGGED.match(line)]
     said = " ".join(dict.fromkeys(lines)) or done.stderr.strip()  # a list fails once an item
     if done.returncode < 0:
         said = f"kubectl was killed by {signal.Signals(-done.returncode).name}"

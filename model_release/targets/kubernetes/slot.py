@@ -90,12 +90,26 @@ class Slot:
         return manifests.PREPARATION.format(environment=self.environment)
 
     def good(self) -> Good | None:
-        """What was last good here; None before the first deployment."""
+        """What was last good here; None before the first deployment.
+
+        Raises:
+            OutsideError: somebody has changed the record.
+        """
         found = self.kubectl.find("configmap", self.record)
         if not found:
             return None
-        data = found["data"]
-        return Good(data["manifest"], Identity.read(json.loads(data["identity"])))
+        try:
+            data = found["data"]
+            return Good(data["manifest"], Identity.read(json.loads(data["identity"])))
+        except (KeyError, TypeError, ValueError) as error:
+            where = f"--namespace {self.kubectl.namespace}"
+            raise OutsideError(
+                f"configmap {self.record} in namespace {self.kubectl.namespace}",
+                expected="manifest and identity of what was last good",
+                found=f"{type(error).__name__}: {error}",
+                next_step="put back what the last deploy wrote there, or run "
+                f"`kubectl delete configmap {self.record} {where}` and release the champion again",
+            ) from error
 
     def commit(self, good: Good) -> None:
         """Keep what is good now. From here on it is what a failed deploy puts back."""
