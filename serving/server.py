@@ -84,6 +84,7 @@ class Protocol(HttpToolsProtocol):
             self._header_timer = None
 
     def _too_slow(self) -> None:
+        # while an answer is under way, what comes late is the next request of the same connection
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 

@@ -1,7 +1,6 @@
 """Build: the context that a server or an image starts from, out of what was validated."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
         made = Context(path, model_digest(folder))
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path, ignore_errors=True)
-        os.rename(folder, path)  # noqa: PTH104
+        folder.rename(path)
     workspace.progress.step(f"context {short_digest(made.digest)}…")
     return release.record("build", "passed", tags={names.CONTEXT_DIGEST: made.digest}), made
 

@@ -7,9 +7,6 @@ from model_release.report import Document, Link, Part, StationOutcome, Table, pr
 from model_release.report.plots import bar_lines, interval_lines
 from model_release.report.signs import SIGNS
 
-CODE_LINES = 400
-"""More code than this is cut."""
-
 FOLDED_LINES = 12
 """More code than this is folded, where it may be."""
 
@@ -79,8 +76,6 @@ def _code(part: Part) -> Iterator[str]:
     if not part.folded or len(lines) <= FOLDED_LINES:
         yield from _fenced(part.language, lines)
         return
-    if len(lines) > CODE_LINES:
-        lines = [*lines[:CODE_LINES], "…"]
     yield from (f"<details><summary>{len(lines)} lines</summary>", "")
     yield from (*_fenced(part.language, lines), "</details>", "")
 

@@ -1,6 +1,6 @@
 """Where releases run: the interface of a target, and what is deployed to it and runs on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from model_release.answers import Tolerances
+from model_release.errors import UsageError
 from model_release.identity import Identity
 from model_release.report import Table
 from model_release.report.progress import Tell
@@ -72,6 +73,13 @@ class Diff:
 
     def __str__(self) -> str:
         return "; ".join([*([self.summary] if self.text else []), *self.added])
+
+
+def unknown_environment(name: str, known: Iterable[str]) -> UsageError:
+    """The error for an environment that a target has not."""
+    return UsageError(
+        f"environment {name!r}", expected=" or ".join(known), next_step="choose one of these"
+    )
 
 
 class Target(Protocol):

@@ -20,6 +20,7 @@ from model_release import commands
 from model_release.config.kubernetes_settings import Kubernetes, Replicas
 from model_release.errors import UsageError
 from model_release.identity import PREFIX, Identity, slug
+from model_release.targets import unknown_environment
 
 NAME = "app.kubernetes.io/name"
 """Label of everything that belongs to a model: its slug."""
@@ -220,11 +221,7 @@ def _deployment(workload: Workload) -> Patch:
 def _replicas(settings: Kubernetes, environment: str) -> Replicas:
     found = getattr(settings.replicas, environment, None)
     if not isinstance(found, Replicas):
-        raise UsageError(
-            f"environment {environment!r}",
-            expected="staging or production",
-            next_step="choose one of these",
-        )
+        raise unknown_environment(environment, type(settings.replicas).model_fields)
     return found
 
 

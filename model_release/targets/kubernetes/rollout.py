@@ -1,8 +1,8 @@
 """What a Deployment and its pods say about a rollout, and waiting for its end."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from model_release.errors import OutsideError
@@ -215,8 +215,8 @@ def _pod_trouble(
         return f"pod {name}: {text}"
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
-        since = time.mktime(time.strptime(scheduled["lastTransitionTime"], "%Y-%m-%dT%H:%M:%SZ"))
-        if time.mktime(time.gmtime()) - since > UNSCHEDULABLE_SECONDS:
+        since = datetime.fromisoformat(scheduled["lastTransitionTime"])
+        if (datetime.now(UTC) - since).total_seconds() > UNSCHEDULABLE_SECONDS:
             return f"pod {name}: Unschedulable: {scheduled.get('message', '')}"
     return ""
 

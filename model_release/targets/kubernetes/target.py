@@ -19,7 +19,7 @@ from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.report import Table
 from model_release.report.progress import Tell
-from model_release.targets import Deployment, Diff, Running, Verify
+from model_release.targets import Deployment, Diff, Running, Verify, unknown_environment
 from model_release.targets.kubernetes import manifests
 from model_release.targets.kubernetes.kubectl import Kubectl
 from model_release.targets.kubernetes.lease import hold
@@ -210,11 +210,7 @@ class KubernetesTarget:
 
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:
-            raise UsageError(
-                f"environment {environment!r}",
-                expected=" or ".join(ENVIRONMENTS),
-                next_step="choose one of these",
-            )
+            raise unknown_environment(environment, ENVIRONMENTS)
         return Kubectl(manifests.namespace(self.k8s, environment), self.context)
 
 

@@ -125,6 +125,7 @@ class Upgrade:
         slot.kubectl.apply(self.manifest)
         least = minimum(self.manifest)
         found = slot.status()
+        # The manifests leave the number to the autoscaler, which is slow at the first deploy.
         if self.good is None and found and found.wanted < least:
             slot.kubectl.run("scale", "deployment", slot.slug, f"--replicas={least}")
         members = self._follow(STABLE)

@@ -86,7 +86,7 @@ class ServerProcess:
             OutsideError: the server stopped, or is not ready after `seconds`.
         """
         for _ in polls(seconds, every=POLL_SECONDS):
-            alive = self.alive
+            alive = self.alive  # before the state: what a dead server wrote last is then read
             state = self.state()
             if not alive:
                 raise self._problem("a server that loads its model", self.last_words())
@@ -123,7 +123,7 @@ class ServerProcess:
             if not self.alive:
                 return
             if state := self.state():
-                try:
+                try:  # told once: signal 0 only asks whether it is there
                     os.kill(state.pid, 0 if told else signal.SIGTERM)
                 except ProcessLookupError:  # only what it forked lives on
                     break

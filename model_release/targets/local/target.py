@@ -18,7 +18,7 @@ from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
 from model_release.report.progress import Tell
 from model_release.smoke import ask_identity
-from model_release.targets import Deployment, Diff, Running, Verify
+from model_release.targets import Deployment, Diff, Running, Verify, unknown_environment
 from model_release.targets.local.port import HOST, bind
 from model_release.targets.local.slot import ServerProcess, Slot
 
@@ -120,8 +120,9 @@ class LocalTarget:
         stopped = []
         for name, slot in list(self._slots(environment, model)):
             with self._changing(slot, name, model or slot.folder.name):
-                if running := _found(name, slot):
-                    stopped.append(running)
+                server = slot.incumbent() or slot.current()
+                if server and server.state():  # else it never said what it is
+                    stopped.append(_running(name, server))
                 slot.remove(DRAIN_SECONDS)
         return stopped
 
@@ -197,11 +198,7 @@ class LocalTarget:
 
     def _port(self, environment: str) -> int:
         if environment not in self.ports:
-            raise UsageError(
-                f"environment {environment!r}",
-                expected=" or ".join(self.ports),
-                next_step="choose one of these",
-            )
+            raise unknown_environment(environment, self.ports)
         return self.ports[environment]
 
     def _slot(self, environment: str, model: str) -> Slot:

@@ -195,3 +195,19 @@ def test_model_code_sees_no_secret_and_its_log_is_bounded(
     limit = 5 * 2**20
     until(lambda: server.log.stat().st_size < limit, seconds=30)
     assert (server.folder / "log.previous").stat().st_size > limit
+
+
+def test_a_server_that_never_said_what_it_is_is_stopped_with_the_others(
+    servers: LocalServers,
+) -> None:
+    iris = servers.deploy("1")
+    server = servers.slot.current()
+    assert server
+    nameless = replace(server, folder=server.folder.parent / "0")
+    nameless.folder.mkdir()
+    server.end(60)
+    servers.slot.commit(nameless)
+    with pytest.raises(OutsideError, match=r"a file state\.json"):
+        servers.target.find("production", iris.identity.model)
+    assert servers.target.stop() == []
+    assert servers.target.find("production", iris.identity.model) is None
