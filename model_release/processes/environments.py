@@ -20,6 +20,7 @@ from model_release.digest import file_sha256
 from model_release.errors import OutsideError, RefusedError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
 from model_release.processes.locks import file_lock
+from model_release.processes.package_index import index_options, quotable, uv_environment
 
 KEPT = {
     *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
@@ -27,13 +28,6 @@ KEPT = {
     *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
 }
 """What a process that runs model code may know of the pipeline's environment."""
-
-KEPT_BY_UV = {
-    *("HOME", "XDG_CACHE_HOME", "UV_CACHE_DIR", "UV_OFFLINE", "UV_HTTP_TIMEOUT", "UV_LINK_MODE"),
-    *("UV_INDEX", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
-    *("UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_INSECURE_HOST", "UV_PYTHON_INSTALL_DIR"),
-}
-"""What uv gets besides: where its cache and the package index are (and `UV_INDEX_<name>_…`)."""
 
 INSTALL_SECONDS = 1800.0
 
@@ -189,7 +183,7 @@ def _compile(
     _uv(
         command,
         cwd=model_dir,
-        given=requirements,
+        given=index_options(os.environ) + requirements,
         seconds=limits.timeout_seconds,
         what="the model's requirements cannot be locked",
         next_step="mend requirements.txt and log the model again, or see whether the index answers",
@@ -242,8 +236,9 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         options = [] if "source builds allowed" in file.readline() else ["--no-build"]
     options += ["--require-hashes", "--compile-bytecode", "--python", str(folder / "bin/python")]
     _uv(
-        ["pip", "sync", "--quiet", *options, str(lock_path.resolve())],
+        ["pip", "sync", "--quiet", *options, "-"],
         cwd=folder,
+        given=index_options(os.environ) + lock_path.read_text("utf-8"),
         seconds=seconds,
         what="the locked packages cannot be installed",
         next_step="check that the index answers and the disk has space, then run the same command "
@@ -261,17 +256,11 @@ def _uv(
     given: str = "",
 ) -> None:
     """Run uv in the environment that it may see, on `given`; its complaint becomes `found`."""
-    kept = KEPT | KEPT_BY_UV
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name in kept or name.startswith("UV_INDEX_")
-    }
     try:
         done = subprocess.run(
             [find_uv_bin(), "--no-config", *command],
             cwd=cwd,
-            env=environment,
+            env=uv_environment(os.environ, KEPT),
             input=given,
             capture_output=True,
             text=True,
@@ -287,7 +276,7 @@ def _uv(
             f"uv cannot be run: {error}", next_step=f"run `{commands.make('venv')}`"
         ) from error
     if done.returncode != 0:
-        found = done.stderr.strip()[-600:]
+        found = quotable(done.stderr)[-600:]
         if OUTSIDE.search(found):
             raise OutsideError(what, found=found, next_step="check that the package index answers")
         raise disk_full(found) or LockError(what, found=found, next_step=next_step)
