@@ -1,12 +1,16 @@
 """Environment: the model's dependencies lock and install, for the Python that will serve it."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from model_release.gates.evidence import Environment
 from model_release.gates.outcome import GateLimits, Outcome, failed, passed
 from model_release.identity import short_digest
 
 EVIDENCE = Environment
+
+Host = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?$")]
 
 
 class Limits(GateLimits):
@@ -19,6 +23,12 @@ class Limits(GateLimits):
     )
     allow_source_builds: bool = Field(
         False, description="Whether packages without a wheel may be built, which runs their code."
+    )
+    allow_hosts: tuple[Host, ...] = Field(
+        (),
+        description="Hosts, beside the package index, of wheels that a model may require as "
+        "`name @ https://host/….whl#sha256=…`. What such a wheel requires is not looked up: the "
+        "model requires it by name.",
     )
     timeout_seconds: float = Field(
         900.0, gt=0, description="Seconds that locking may take, and installing again."

@@ -35,7 +35,8 @@ from model_release.measurement.timing import time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
 from model_release.processes import environments
-from model_release.processes.environments import Lock, LockError
+from model_release.processes.environments import Lock
+from model_release.processes.requirements import LockError
 
 ANSWER_SECONDS = 600.0
 """How long a model may take for one batch of the holdout, or for all rows that are timed."""

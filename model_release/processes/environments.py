@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from uv import find_uv_bin
 
 from model_release import commands
 from model_release.digest import file_sha256
-from model_release.errors import OutsideError, RefusedError, ReleaseError, disk_full
+from model_release.errors import OutsideError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
+from model_release.processes import requirements
 from model_release.processes.locks import file_lock
 from model_release.processes.package_index import index_options, quotable, uv_environment
+from model_release.processes.requirements import LockError, Requirements
 
 KEPT = {
     *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
@@ -34,9 +37,8 @@ INSTALL_SECONDS = 1800.0
 OUTSIDE = re.compile("error sending request|HTTP status server error", re.IGNORECASE)
 """What uv says when the index is down, for which the model cannot be blamed."""
 
-
-class LockError(RefusedError):
-    """The model's environment cannot be locked or made."""
+MOST_BYTES = 1 << 20
+"""What a file of requirements may have: they are read into memory."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,18 @@ def python_version(model_dir: Path) -> str:
     Raises:
         LockError: the model's files do not say it.
     """
-    path = model_dir / "python_env.yaml"
     try:
-        text = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # The plainest loader: "3.10" is no number, and nothing explodes that is written in it.
+        text = yaml.load(_text(model_dir / "python_env.yaml"), Loader=yaml.BaseLoader)  # noqa: S506
+    except (LockError, yaml.YAMLError, RecursionError):
         text = None
-    version = str(text.get("python", "")) if isinstance(text, dict) else ""
+    said = text.get("python", "") if isinstance(text, dict) else ""
+    version = said if isinstance(said, str) else ""
     if not re.fullmatch(r"3\.\d+(\.\d+\w*)?", version):
         raise LockError(
             "python_env.yaml of the model",
             expected="a line such as `python: 3.11.7`",
-            found=repr(version) if version else "no readable version",
+            found=repr(version[:80]) if version else "no readable version",
             next_step="log the model again with mlflow",
         )
     return version
@@ -113,81 +116,71 @@ def lock(
     python = python_minor(model_dir)
     builds = "allowed" if limits.allow_source_builds else "refused"
     header = f"# Python {python} on {sys.platform}-{platform.machine()}; source builds {builds}\n"
-    requirements, *constraints = _requirements(model_dir)
-    slimmed = _with_skinny(requirements) if skinny else requirements
-    if slimmed != requirements:
+    required = requirements.understand(_files(model_dir), limits.allow_hosts)
+    slimmed = required.with_skinny() if skinny else required
+    if slimmed != required:
         header = f"{header.rstrip()}; mlflow-skinny for mlflow\n"
-    inputs = [header, slimmed, *constraints, serving_requirements.read_text("utf-8")]
+    inputs = [header, *slimmed.texts, serving_requirements.read_text("utf-8")]
     name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     path = home / "locks" / f"{name[:32]}.txt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"{path.stem}-{os.getpid()}.tmp")
-        _compile(model_dir, slimmed, serving_requirements, limits, python, unfinished)
-        unfinished.write_text(header + unfinished.read_text("utf-8"), "utf-8")
+        resolved = _compile(slimmed, serving_requirements, limits, python, home / "tmp")
+        unfinished.write_text(header + slimmed.finish(resolved), "utf-8")
         unfinished.replace(path)
     text = path.read_text("utf-8")
     packages = len(re.findall(r"^[A-Za-z0-9]", text, re.MULTILINE))
-    return Lock(path, file_sha256(path), packages, python, slimmed != requirements)
+    return Lock(path, file_sha256(path), packages, python, slimmed != required)
 
 
-def _with_skinny(requirements: str) -> str:
-    """Write mlflow-skinny for a pinned mlflow; else the text as it is.
-
-    Skinny does not bring numpy and pandas: the model has to require them itself.
-    """
-    named = set(re.findall(r"^(numpy|pandas)\b", requirements, re.MULTILINE))
-    if named != {"numpy", "pandas"}:
-        return requirements
-    return re.sub(r"^mlflow(?===)", "mlflow-skinny", requirements, flags=re.MULTILINE)
+def _files(model_dir: Path) -> dict[str, str]:
+    """The texts in which a model says what it requires, by name: the first has to be there."""
+    first, *others = (requirements.REQUIREMENTS, requirements.CONSTRAINTS, requirements.CONDA)
+    there = [name for name in others if (model_dir / name).exists()]
+    return {name: _text(model_dir / name) for name in (first, *there)}
 
 
-def _requirements(model_dir: Path) -> Iterator[str]:
-    """The texts of the model's requirements and of the constraints that they name."""
-    path = model_dir / "requirements.txt"
+def _text(path: Path) -> str:
+    """A small file of the model."""
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text, found = content.decode("utf-8"), "more" if len(content) > MOST_BYTES else ""
     except (OSError, UnicodeDecodeError) as error:
+        text, found = "", type(error).__name__
+    if found:
         raise LockError(
-            "requirements.txt of the model",
-            expected="a readable file",
-            found=type(error).__name__,
+            f"{path.name} of the model",
+            expected=f"a readable file of at most {MOST_BYTES} bytes",
+            found=found,
             next_step="log the model again with mlflow",
-        ) from error
-    yield text
-    for line in text.splitlines():
-        if re.fullmatch(r"-c constraints\.txt\s*", line):
-            yield (model_dir / "constraints.txt").read_text("utf-8")
-        elif re.match(r"\s*(-|\.{0,2}/)|.*\bfile:", line):
-            raise LockError(
-                "requirements.txt of the model",
-                expected="packages from the index",
-                found=repr(line.strip()),
-                next_step="log the model again without this line; to choose an index, set UV_INDEX "
-                "where the pipeline runs",
-            )
+        )
+    return text
 
 
 def _compile(
-    model_dir: Path,
-    requirements: str,
-    serving_requirements: Path,
-    limits: Limits,
-    python: str,
-    output: Path,
-) -> None:
+    required: Requirements, serving_requirements: Path, limits: Limits, python: str, place: Path
+) -> str:
+    """Resolve what comes from the index, in a folder where nothing else is to be found."""
     options = [] if limits.allow_source_builds else ["--no-build"]
     command = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]
-    command += ["--python-version", python, *options, "--output-file", str(output.resolve())]
+    command += ["--python-version", python, *options, "--output-file", "lock"]
     command += ["-", str(serving_requirements.resolve())]
-    _uv(
-        command,
-        cwd=model_dir,
-        given=index_options(os.environ) + requirements,
-        seconds=limits.timeout_seconds,
-        what="the model's requirements cannot be locked",
-        next_step="mend requirements.txt and log the model again, or see whether the index answers",
-    )
+    given = required.to_resolve
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as made:
+        folder = Path(made)
+        (folder / requirements.CONSTRAINTS).write_text(given[requirements.CONSTRAINTS], "utf-8")
+        _uv(
+            command,
+            cwd=folder,
+            given=index_options(os.environ) + given[requirements.REQUIREMENTS],
+            seconds=limits.timeout_seconds,
+            what="the model's requirements cannot be locked",
+            next_step=required.advice,
+        )
+        return (folder / "lock").read_text("utf-8")
 
 
 def install(lock_path: Path, python: str, home: Path, seconds: float = INSTALL_SECONDS) -> Path:

@@ -12,7 +12,8 @@ import pytest
 
 from model_release.errors import OutsideError
 from model_release.gates.environment import Limits
-from model_release.processes.environments import LockError, install, lock, without_secrets
+from model_release.processes.environments import install, lock, without_secrets
+from model_release.processes.requirements import LockError
 from tests.waiting import until
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
