@@ -8,6 +8,7 @@ from typing import Any
 from model_release.identity import Identity
 
 PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+WHEEL = re.compile(r"^([a-z0-9-]+) @ https://\S+/[^/\s-]+-([^\s-]+)-\S+\.whl", re.MULTILINE)
 
 
 def bill_of_materials(lock: str, identity: Identity, base: str, time: str) -> str:
@@ -16,7 +17,8 @@ def bill_of_materials(lock: str, identity: Identity, base: str, time: str) -> st
     The same arguments give the same text.
 
     Args:
-        lock: text of the requirements lock, `name==version` at the start of a line.
+        lock: text of the requirements lock: `name==version`, or `name @` the URL of a wheel, at the
+            start of a line.
         identity: of the release.
         base: reference of the base image, by digest.
         time: ISO 8601, when it was validated.
@@ -43,6 +45,7 @@ def bill_of_materials(lock: str, identity: Identity, base: str, time: str) -> st
         "components": [
             {"type": "container", "bom-ref": "base", "name": name, "hashes": [_sha256(digest)]},
             *(_package(name, version) for name, version in PACKAGE.findall(lock)),
+            *(_package(name, version.replace("%2B", "+")) for name, version in WHEEL.findall(lock)),
         ],
     }
     return json.dumps(bill, indent=2) + "\n"

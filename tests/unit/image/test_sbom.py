@@ -16,6 +16,8 @@ numpy==2.4.6 \\
 Typing_Extensions==4.16.0 ; python_version < '4' \\
     --hash=sha256:22
 torch==2.9.1+cpu
+en-core-web-sm @ https://files.example.org/v3/en_core_web_sm-3.8.0%2Blocal-py3-none-any.whl \\
+    --hash=sha256:33
 """
 
 
@@ -52,6 +54,7 @@ def test_every_locked_package_is_listed_beside_base_and_model() -> None:
                     ("numpy", "2.4.6", "pkg:pypi/numpy@2.4.6"),
                     ("Typing_Extensions", "4.16.0", "pkg:pypi/typing-extensions@4.16.0"),
                     ("torch", "2.9.1+cpu", "pkg:pypi/torch@2.9.1%2Bcpu"),
+                    ("en-core-web-sm", "3.8.0+local", "pkg:pypi/en-core-web-sm@3.8.0%2Blocal"),
                 )
             ),
         ],
