@@ -36,7 +36,7 @@ from model_release import ROOT
 from model_release.config import load_config
 from model_release.digest import file_sha256, model_digest
 from model_release.gates.champion import judge
-from model_release.gates.evidence import Load, Scores
+from model_release.gates.evidence import Claims, Load, Scores
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
 
@@ -154,7 +154,7 @@ def _pass(folder: Path, model: Path, *, with_champion: bool) -> tuple[float, int
     """Seconds of the pass once the models are loaded, peak bytes of all processes, interpreter."""
     config = load_config("big", folder)
     digest = model_digest(model)
-    measured = MeasuredModel("big", "1", "READY", model, digest, None, "", {}, None)
+    measured = MeasuredModel("big", "1", "READY", model, digest, None, Claims("no run", {}), None)
     with (
         Collector(
             measured,

@@ -41,8 +41,9 @@ def judge(evidence: Claims, limits: Limits) -> Outcome:
     if missed:
         return failed(
             required,
-            f"{'; '.join(missed)} (run {evidence.run_id or 'unknown'})",
-            "log these metrics in the training run (mlflow.log_metric), or train a better model",
+            f"{'; '.join(missed)} ({evidence.by})",
+            "log these metrics where the model is trained (mlflow.log_metric; with model_id= in a "
+            "run of several models), or train a better model",
             **facts,
         )
     return passed(

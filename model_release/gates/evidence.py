@@ -92,9 +92,9 @@ class Signatures:
 
 @dataclass(frozen=True)
 class Claims:
-    """The metrics that the training run logged (last value of each)."""
+    """The metrics that were logged for the model (last value of each), and `by` what."""
 
-    run_id: str
+    by: str
     metrics: Mapping[str, float]
 
 

@@ -94,7 +94,7 @@ class Collector:
             Serialization: lambda: code_files.scan(self._challenger.model.path),
             Load: self._load,
             Signatures: self._signatures,
-            Claims: lambda: Claims(challenger.run_id, dict(challenger.claims)),
+            Claims: lambda: challenger.claims,
             Scores: self._scores,
             Timing: self._timing,
             Rows: self._rows,

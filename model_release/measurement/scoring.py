@@ -49,7 +49,7 @@ def score_holdout(
     return Scores(
         rows=len(truths),
         measured=measured,
-        claimed=challenger.model.claims,
+        claimed=challenger.model.claims.metrics,
         slices=tuple(each for codes in slices for each in codes.scored(config, truths, predicted)),
         champion_measured=champion_measured,
         sample=None if theirs is None else PairedSample(truths, predicted, theirs),

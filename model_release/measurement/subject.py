@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from model_release.gates.evidence import Load
+from model_release.gates.evidence import Claims, Load
 from model_release.model_process.client import ModelError, ModelProcess
 from model_release.model_process.frames import Array, Frame
 
@@ -20,8 +20,8 @@ START_SECONDS = 120.0
 class MeasuredModel:
     """A model version that is measured, with its files in `path`.
 
-    `recorded` is the digest of its release, once there is one; `claims` are the metrics of its
-    training run; `lock` is its release's lock, None where its requirements have yet to be locked.
+    `recorded` is the digest of its release, once there is one; `lock` is its release's lock, None
+    where its requirements have yet to be locked.
     """
 
     name: str
@@ -30,8 +30,7 @@ class MeasuredModel:
     path: Path
     digest: str
     recorded: str | None
-    run_id: str
-    claims: Mapping[str, float]
+    claims: Claims
     lock: Path | None
 
     @property

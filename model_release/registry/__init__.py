@@ -1,12 +1,18 @@
 """The registry: versions, files, tags, aliases; with `runs`, all that talks to MLflow."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_release.errors import UsageError
+from model_release.registry.claims import COPIED, LOGGED_MODEL, Claimed, claimed, latest
 from model_release.registry.runs import Runs
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -23,6 +29,7 @@ class ModelVersion:
     run_id: str
     tags: Mapping[str, str]
     aliases: tuple[str, ...]
+    source: str
 
 
 def check_name(name: str) -> str:
@@ -88,6 +95,7 @@ class Registry(Runs):
             run_id=found.run_id or "",
             tags=dict(found.tags or {}),
             aliases=tuple(found.aliases or ()),
+            source=str(found.source or ""),
         )
 
     def newest(self, name: str) -> str:
@@ -141,12 +149,38 @@ class Registry(Runs):
                 next_step="register the version again from a run that logged its model",
             )
 
-    def claims(self, run_id: str) -> dict[str, float]:
-        """The metrics that a training run logged; none for a version without a run."""
-        if not run_id:
-            return {}
-        with self._faults(f"training run {run_id}", expected="a run", next_step="restore the run"):
-            return dict(self._client.get_run(run_id).data.metrics)
+    def claims(self, version: ModelVersion) -> Claimed:
+        """The metrics that were logged for a version's model.
+
+        Raises:
+            UsageError: its logged model or its run is gone.
+        """
+        while copied := COPIED.fullmatch(version.source):
+            version = self.version(*copied.groups())
+        logged = LOGGED_MODEL.fullmatch(version.source)
+        model_id, run_id, own = logged[1] if logged else "", version.run_id, {}
+        if model_id:
+            absent = {"expected": "a logged model", "next_step": "register the version again"}
+            with self._faults(f"logged model {model_id}", **absent):
+                model = self._client.get_logged_model(model_id)
+            run_id, metrics = model.source_run_id, latest(model.metrics or ())
+            own = {name: self._value(metric) for name, metric in metrics.items()}
+        run = None
+        if run_id:
+            absent = {"expected": "a run", "next_step": "restore the run"}
+            with self._faults(f"training run {run_id}", **absent):
+                run = self._client.get_run(run_id)
+        return claimed(own, run, model_id, version.source)
+
+    def _value(self, metric: "Metric") -> float:
+        """The value of a logged model's metric: MLflow keeps NaN as 0.0 there, not on the run."""
+        if metric.value:
+            return float(metric.value)
+        with self._faults(""):
+            history = self._client.get_metric_history(metric.run_id, metric.key)
+        at = (metric.step, metric.timestamp)
+        values = [each.value for each in history if (each.step, each.timestamp) == at]
+        return math.nan if not values or any(map(math.isnan, values)) else 0.0
 
     def tag_version(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a model version."""

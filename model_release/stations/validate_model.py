@@ -143,8 +143,7 @@ def challenger_of(workspace: Workspace, found: ModelVersion) -> MeasuredModel:
         path=path,
         digest=digest,
         recorded=validated.digest if validated else None,
-        run_id=found.run_id,
-        claims=workspace.registry.claims(found.run_id),
+        claims=_claims(workspace, found),
         lock=None,
     )
 
@@ -177,10 +176,14 @@ def champion_of(workspace: Workspace, model: str) -> MeasuredModel | None:
         path=path,
         digest=digest,
         recorded=digest,
-        run_id=found.run_id,
-        claims=workspace.registry.claims(found.run_id),
+        claims=_claims(workspace, found),
         lock=lock,
     )
+
+
+def _claims(workspace: Workspace, found: ModelVersion) -> Claims:
+    logged = workspace.registry.claims(found)
+    return Claims(logged.by, logged.metrics)
 
 
 def _report(
@@ -230,7 +233,7 @@ def _metrics(
         scores = collector.collect(Scores)
         pair = {"challenger": scores.measured, "champion": scores.champion_measured}
     elif reached.get("claimed_metrics"):
-        claims = champion.claims if champion else {}
+        claims = champion.claims.metrics if champion else {}
         pair = {"challenger": collector.collect(Claims).metrics, "champion": claims}
     else:
         return {}

@@ -106,8 +106,8 @@ def make(tmp_path: Path, notes: Path) -> Make:
         request = json.dumps({"dataframe_split": split})
         (folder / "serving_input_example.json").write_text(request)
         digest = model_digest(folder)
-        claims = {"accuracy": 0.5}
-        return MeasuredModel("even", version, "READY", folder, digest, None, "run", claims, None)
+        claims = Claims("run", {"accuracy": 0.5})
+        return MeasuredModel("even", version, "READY", folder, digest, None, claims, None)
 
     return make
 

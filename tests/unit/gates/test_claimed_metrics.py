@@ -11,7 +11,7 @@ LIMITS = Limits.model_validate({"thresholds": {"accuracy": {"min": 0.9}, "my los
 
 
 def test_passes_when_all_are_met() -> None:
-    outcome = judge(Claims("r1", {"accuracy": 0.9, "my loss": 0.1, "other": 7}), LIMITS)
+    outcome = judge(Claims("run r1", {"accuracy": 0.9, "my loss": 0.1, "other": 7}), LIMITS)
     assert outcome.status == "passed"
     assert outcome.found == "accuracy 0.9, my loss 0.1"
     assert outcome.facts == (("claimed_accuracy", 0.9), ("claimed_my loss", 0.1))
@@ -29,5 +29,5 @@ def test_passes_when_all_are_met() -> None:
     ],
 )
 def test_fails_on_what_is_worse_missing_or_no_number(metrics: dict[str, float], found: str) -> None:
-    outcome = judge(Claims("r1", metrics), LIMITS)
+    outcome = judge(Claims("run r1", metrics), LIMITS)
     assert (outcome.status, outcome.found) == ("failed", found)
