@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -20,10 +21,41 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
 NOTHING = b"connection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+class Parser(httptools.HttpRequestParser):
+    """httptools' parser, for a server that offers no upgrade: it never follows one.
+
+    After headers that wish for an upgrade httptools stops, and takes the request's body for what
+    the other protocol says. Here it begins anew, with the same headers without the wish.
+    """
+
+    def __init__(self, protocol: "Protocol") -> None:
+        super().__init__(protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:
+        """Parse the next bytes of a connection.
+
+        Raises:
+            httptools.HttpParserError: they are not HTTP, or CONNECT, behind which there is none.
+        """
+        while True:
+            try:
+                return super().feed_data(data)
+            except httptools.HttpParserUpgrade as stopped:
+                if self.get_method() == b"CONNECT":
+                    raise httptools.HttpParserError("CONNECT is not offered") from stopped
+                head = self._protocol.head_without_upgrade()
+                data = memoryview(data)[stopped.args[0] :]
+                self.__init__(self._protocol)  # type: ignore[misc]  # httptools' way to reset it
+                super().feed_data(head)
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol, with limits on the size of headers and the time to send them.
 
-    Whatever is no body counts: address, headers, trailers, and what chunks bring besides.
+    Whatever is no body counts: address, headers, trailers, and what chunks bring besides. A wish
+    for another protocol is ignored (RFC 9110, 7.8).
     """
 
     header_seconds = 10.0
@@ -31,6 +63,10 @@ class Protocol(HttpToolsProtocol):
     _body_bytes = 0
     _header_timer: asyncio.TimerHandle | None = None
     _in_headers = True
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.parser = Parser(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock of the first request."""
@@ -55,9 +91,10 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its headers are here."""
-        self._in_headers = False
-        super().on_headers_complete()
+        """Its headers are here; those with a wish for an upgrade come again without it."""
+        if not self.parser.should_upgrade():
+            self._in_headers = False
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A body does not count here: `read_body` bounds it."""
@@ -67,8 +104,27 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Count the next request from zero."""
-        self._head_bytes = self._body_bytes = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            self._head_bytes = self._body_bytes = 0
+            super().on_message_complete()
+
+    def head_without_upgrade(self) -> bytes:
+        """The request line and headers that were just parsed, less those named Upgrade."""
+        line = (
+            self.parser.get_method(),
+            self.url,
+            b"HTTP/" + self.parser.get_http_version().encode(),
+        )
+        headers = (b"%b: %b" % each for each in self.headers if each[0] != b"upgrade")
+        return b"\r\n".join((b" ".join(line), *headers, b"", b""))
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; what came whole before it is answered first, nothing after it."""
+        under_way = self.cycle is not None and not self.cycle.response_complete
+        if self.pipeline or (under_way and not self.cycle.more_body):
+            self.cycle.keep_alive = False
+        else:
+            super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock with its connection."""
