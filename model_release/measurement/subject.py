@@ -68,7 +68,7 @@ class Subject:
         """Start the process, which begins to import mlflow. It loads nothing yet."""
         self.problem = ""
         name = f"{self.model.name} {self.model.version}"
-        self._process = ModelProcess(python, name, self._home)
+        self._process = ModelProcess(python, name, self._home, [self.model.path])
         self.send("start")
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -44,16 +43,23 @@ class ModelProcess:
         python: the interpreter of the model's environment.
         what: the name used in errors, such as "iris-classifier 3".
         folder: where its private temporary folder is made; gone after `close`.
+        reads: the model's files: beside its environment nothing else can be read.
     """
 
-    def __init__(self, python: Path, what: str, folder: Path) -> None:
+    def __init__(self, python: Path, what: str, folder: Path, reads: Sequence[Path] = ()) -> None:
         self.what = what
         folder.mkdir(parents=True, exist_ok=True)
         self._home = Path(tempfile.mkdtemp(prefix="model-", dir=folder))
         self._incoming = bytearray()
         self._printed = b""
+        program = Path(__file__).parent
+        policy = sandbox.Policy(
+            own=str(self._home),
+            reads=[*sandbox.interpreter_reads(python), *map(str, (program, *reads))],
+            mounted=True,
+        )
         self._process = subprocess.Popen(
-            [str(python), "-I", "-B", sandbox.__file__, str(Path(__file__).parent)],
+            sandbox.command(policy, [str(python), "-I", "-B", str(program)]),
             cwd=self._home,
             env=without_secrets(self._home),
             stdin=subprocess.PIPE,
@@ -79,9 +85,8 @@ class ModelProcess:
         return self._process.returncode is not None
 
     def close(self) -> None:
-        """End the process, its whole group, and remove its folder. Safe to call twice."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """End the process and all that it started, and remove its folder. Safe to call twice."""
+        self._process.terminate()  # the sandbox's, which ends the model's and all that it left
         self._process.wait()
         self._selector.close()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):

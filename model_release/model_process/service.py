@@ -4,12 +4,9 @@ Each is a frame {"command", …} and is answered by a frame: its result, or {"er
 this module holds the pipe; whatever the model prints goes to standard error.
 """
 
-import ctypes
 import gc
 import json
 import os
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -23,12 +20,9 @@ import pandas as pd
 from .frames import Array, Frame, pack, read
 from .predictions import as_array
 
-PR_SET_PDEATHSIG = 1
-
 
 def serve() -> NoReturn:
     """Answer commands on what were standard input and output, until the pipeline closes them."""
-    _end_with_parent()
     requests, replies = _take_pipes()
     service, owner = Service(), os.getpid()
 
@@ -56,12 +50,6 @@ def _take_pipes() -> tuple[BufferedReader, BufferedWriter]:
     os.dup2(2, 1)
     os.close(nothing)
     return requests, replies
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end this process, whatever it does, when the pipeline dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Service:
