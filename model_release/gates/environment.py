@@ -1,6 +1,6 @@
 """Environment: the model's dependencies lock and install, for the Python that will serve it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -30,6 +30,10 @@ class Limits(GateLimits):
         "`name @ https://host/….whl#sha256=…`. What such a wheel requires is not looked up: the "
         "model requires it by name.",
     )
+    confinement: Literal["required", "optional"] = Field(
+        "optional",
+        description="required: no model code runs on a system that cannot confine it fully.",
+    )
     timeout_seconds: float = Field(
         900.0, gt=0, description="Seconds that locking may take, and installing again."
     )
@@ -48,6 +52,13 @@ def judge(evidence: Environment, limits: Limits) -> Outcome:
             evidence.problem,
             "correct pip_requirements= of log_model, then register the model again",
         )
+    if limits.confinement == "required" and evidence.unprotected:
+        return failed(
+            "model code is confined",
+            f"no {'; no '.join(evidence.unprotected)}",
+            "judge the model on Linux 6.12 or newer where mounts are allowed, such as in a virtual "
+            "machine, or remove gates.environment.confinement",
+        )
     logged, image = _minor(evidence.python_logged), _minor(evidence.python_image)
     if logged != image:
         return failed(
@@ -57,6 +68,8 @@ def judge(evidence: Environment, limits: Limits) -> Outcome:
             "and name it in gates.environment.python",
         )
     found = f"{evidence.packages} packages, Python {evidence.python_logged}"
+    if evidence.unprotected:
+        found += f", model code has no {'; no '.join(evidence.unprotected)}"
     return passed(
         required,
         f"{found}, lock {short_digest(evidence.lock_sha256)}…, {evidence.seconds:.1f} s",

@@ -1,6 +1,6 @@
 """The evidence that gates judge: measured facts as plain values, from `measurement.collector`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_release.metrics.bootstrap import PairedSample
@@ -21,7 +21,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Environment:
-    """The model's locked environment. `problem` is the reason why there is none."""
+    """The model's locked environment. `problem` is the reason why there is none.
+
+    `unprotected` is what this system cannot keep from the code of a model that it judges.
+    """
 
     python_logged: str
     python_image: str
@@ -29,6 +32,7 @@ class Environment:
     lock_sha256: str = ""
     seconds: float = 0.0
     problem: str = ""
+    unprotected: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from model_release.measurement.subject import MeasuredModel, Subject
 from model_release.measurement.timing import time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
-from model_release.processes import environments
+from model_release.processes import environments, sandbox
 from model_release.processes.environments import Lock
 from model_release.processes.requirements import LockError
 
@@ -162,8 +162,10 @@ class Collector:
         logged, started = "", time.monotonic()
         try:
             logged = environments.python_version(self._challenger.model.path)
-            if not f"{logged}.".startswith(f"{limits.python}."):
-                return Environment(logged, limits.python)
+            unprotected = sandbox.missing()
+            refused = unprotected and limits.confinement == "required"
+            if refused or not f"{logged}.".startswith(f"{limits.python}."):
+                return Environment(logged, limits.python, unprotected=unprotected)
             try:
                 lock = self._start_challenger(skinny=True)
             except LockError:
@@ -172,7 +174,8 @@ class Collector:
             return Environment(logged, limits.python, problem=str(error))
         self._start_champion()
         seconds = time.monotonic() - started
-        return Environment(logged, limits.python, lock.packages, lock.sha256, seconds)
+        measured = (lock.packages, lock.sha256, seconds)
+        return Environment(logged, limits.python, *measured, unprotected=unprotected)
 
     def _start_challenger(self, *, skinny: bool) -> Lock:
         """Lock, install, and start its process, which imports mlflow."""

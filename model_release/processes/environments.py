@@ -20,15 +20,13 @@ from model_release import commands
 from model_release.digest import file_sha256
 from model_release.errors import OutsideError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
-from model_release.processes import requirements
+from model_release.processes import requirements, sandbox
 from model_release.processes.locks import file_lock
 from model_release.processes.package_index import index_options, quotable, uv_environment
 from model_release.processes.requirements import LockError, Requirements
 
 KEPT = {
-    *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"),
-    *("http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+    *("PATH", "LANG", "LC_ALL", "TZ"),
 }
 """What a process that runs model code may know of the pipeline's environment."""
 
@@ -225,9 +223,10 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         what=f"Python {python}, which the model was logged with, is not available",
         next_step=f"install Python {python} on this machine or train the model with Python {own}",
     )
+    base = (folder / "bin" / "python").resolve()  # before a package can put another there
     with lock_path.open(encoding="utf-8") as file:
         options = [] if "source builds allowed" in file.readline() else ["--no-build"]
-    options += ["--require-hashes", "--compile-bytecode", "--python", str(folder / "bin/python")]
+    options += ["--require-hashes", "--python", str(folder / "bin/python")]
     _uv(
         ["pip", "sync", "--quiet", *options, "-"],
         cwd=folder,
@@ -237,6 +236,32 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         next_step="check that the index answers and the disk has space, then run the same command "
         "again",
     )
+    _compile_bytecode(folder, base, seconds)
+
+
+def _compile_bytecode(folder: Path, python: Path, seconds: float) -> None:
+    """Compile the packages by `python`, which the environment was made of.
+
+    The environment's own interpreter would run what a package left for its start (`.pth` files).
+    A module that does not compile is told by whoever imports it.
+
+    Raises:
+        LockError: it takes longer than `seconds`.
+    """
+    policy = sandbox.Policy(
+        own=str(folder),
+        reads=[str(python.parents[1])],
+        writes=["/dev/shm"],  # noqa: S108 - the compilers' queue; they run nothing of the model
+    )
+    program = [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
+    try:
+        sandbox.run(policy, program, env=without_secrets(folder), seconds=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise LockError(
+            "the locked packages cannot be compiled",
+            found=f"still compiling after {seconds:g} s",
+            next_step="raise gates.environment.timeout_seconds in the model's YAML",
+        ) from error
 
 
 def _uv(

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
+PROXIES |= {name.lower() for name in PROXIES}
 KEPT_BY_UV = {
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HOME", "XDG_CACHE_HOME", "UV_CACHE_DIR", "UV_OFFLINE", "UV_HTTP_TIMEOUT", "UV_LINK_MODE"),
     *("UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_INSECURE_HOST", "UV_PYTHON_INSTALL_DIR"),
     "UV_INDEX_STRATEGY",
@@ -26,11 +29,8 @@ def uv_environment(environ: Mapping[str, str], kept: set[str]) -> dict[str, str]
 
     Those of a proxy, which may hold a password, get small letters: uv expands capitals only.
     """
-    proxies = {name: value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    return {
-        **{name: environ[name] for name in (kept | KEPT_BY_UV) - proxies.keys() if name in environ},
-        **{name.lower(): value for name, value in sorted(proxies.items()) if name in kept},
-    }
+    proxies = {name.lower(): environ[name] for name in sorted(PROXIES & environ.keys())}
+    return {name: environ[name] for name in kept | KEPT_BY_UV if name in environ} | proxies
 
 
 def index_options(environ: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """Starts a program that will run model code, confined from before its first instruction.
 
-    python -I -S -B sandbox.py POLICY COMMAND [ARGUMENT …]     POLICY: the JSON of a `Policy`
+    python -I -S -B sandbox.py POLICY [COMMAND ARGUMENT …]     POLICY: the JSON of a `Policy`
 
+Without a command it prints which protections this system has not, as JSON.
 The interpreter that runs this file is the pipeline's own: a package among a model's requirements
 may run code when the model's interpreter starts, so that one is started inside. Two processes:
 
@@ -24,9 +25,12 @@ import resource
 import signal
 import stat
 import struct
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -133,6 +137,39 @@ def command(policy: Policy, program: Sequence[str]) -> list[str]:
 def interpreter_reads(python: Path) -> list[str]:
     """What an environment's interpreter reads: the environment, and the Python it was made of."""
     return [str(python.absolute().parents[1]), str(python.resolve().parents[1])]
+
+
+def run(
+    policy: Policy, program: Sequence[str], *, env: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program confined to `policy`, in its own folder, until it and what it started ended.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time; it has been ended.
+    """
+    with subprocess.Popen(
+        command(policy, program),
+        cwd=policy.own,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        finally:
+            process.terminate()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@cache
+def missing() -> Sequence[str]:
+    """Which protections this system does not have, such as "sockets kept from it (…)"."""
+    with tempfile.TemporaryDirectory() as own:
+        done = run(Policy(own, mounted=True), [], env={}, seconds=60)
+    return tuple(json.loads(done.stdout))
 
 
 def confine(policy: Policy) -> list[str]:
@@ -285,7 +322,11 @@ def start(policy: Policy, program: Sequence[str]) -> int:
     try:
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if missing := confine(policy):
+        missing = confine(policy)
+        if not program:
+            os.write(1, json.dumps(missing).encode())
+            os._exit(0)
+        if missing:
             os.write(
                 2, f"warning: model code is not confined: no {'; no '.join(missing)}\n".encode()
             )

@@ -1,0 +1,63 @@
+"""No package among a model's requirements runs unconfined: not installed, not at a start."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.conftest import SECRET, Planted
+from tests.hostile.hostile_wheels import NAME, RAN, attack, ways, wheel
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+PIPELINE = """
+import sys
+from pathlib import Path
+from model_release.model_process.client import ModelError, ModelProcess
+from model_release.processes.environments import install
+
+lock, home = map(Path, sys.argv[1:])
+python = install(lock, f"{sys.version_info[0]}.{sys.version_info[1]}", home)
+print("installed", flush=True)
+with ModelProcess(python, "model 1", home / "tmp") as process:
+    try:
+        process.send("start")
+        process.receive(120)
+    except ModelError as error:  # there is no mlflow in this environment
+        print(error)
+"""
+"""A pipeline with a secret in its environment: it installs a lock and starts a model's process."""
+
+
+def run_pipeline(lock: Path, home: Path, wheels: Path) -> str:
+    """Run it; return what it prints."""
+    index = {"UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": str(wheels / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", PIPELINE, str(lock), str(home)],
+        env={**os.environ, "MLFLOW_TRACKING_PASSWORD": SECRET, **index},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("way", ways(""))
+def test_a_package_reads_and_reaches_nothing(planted: Planted, tmp_path: Path, way: str) -> None:
+    line = attack(planted.loot, planted.files, planted.port, planted.control)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    made = wheel(wheels, ways(line)[way])
+    digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"# source builds refused\n{NAME}==1.0 --hash=sha256:{digest}\n")
+    told = run_pipeline(lock, tmp_path / "home", wheels)
+    assert told.startswith("installed\n")
+    assert planted.stolen == {}
+    # `-I` starts no user's customization; everything else has run, and was confined
+    assert (RAN in told) == (way != "usercustomize")
