@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -45,15 +45,18 @@ def file_lock(path: Path, what: str, wait_seconds: float = 0.0) -> Iterator[None
         os.close(descriptor)
 
 
-def is_held(path: Path) -> bool:
-    """Whether any process holds the lock file `path` at this moment."""
+def is_held(path: Path, lock: Callable[[int, int], object] = fcntl.flock) -> bool:
+    """Whether any process holds the lock file `path` at this moment.
+
+    `lock` is how that is done: `fcntl.flock`, or `fcntl.lockf` for a lock that no fork inherits.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # both are an answer that POSIX allows
         return True
     finally:
         os.close(descriptor)

@@ -18,6 +18,7 @@ Standard library only.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import platform
@@ -179,6 +180,7 @@ def confine(policy: Policy) -> list[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     _limit()
     mount = _mount(libc, policy)
+    os.chdir(policy.own)  # after the mount, or it would stand in the folder beneath
     found = (
         mount,
         _enter_domain(libc, policy, shared_memory=not mount),
@@ -227,7 +229,6 @@ def _mount(libc: ctypes.CDLL, policy: Policy) -> str:
     for place in ("/dev/shm", *([policy.own] if policy.mounted else [])):  # noqa: S108
         if libc.mount(b"tmpfs", place.encode(), b"tmpfs", MS_NOSUID_NODEV, size):
             return f"{missing} ({_error()})"
-    os.chdir(policy.own)  # or it would stand in the folder beneath
     return ""
 
 
@@ -315,12 +316,18 @@ def _filter_calls(libc: ctypes.CDLL) -> str:
     return f"sockets kept from it ({_error()})" if refused else ""
 
 
-def start(policy: Policy, program: Sequence[str]) -> int:
-    """Start `program` confined, as a child that ends when this process ends; return its number."""
+def start(policy: Policy, program: Sequence[str], lock: int | None = None) -> int:
+    """Start `program` confined, as a child that ends when this process ends; return its number.
+
+    The descriptor `lock` is locked as long as the child lives (fcntl(2): what it forks holds none).
+    """
     if child := os.fork():
         return child
     try:
         os.setsid()
+        if lock is not None:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            os.set_inheritable(lock, True)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         missing = confine(policy)
         if not program:
@@ -337,19 +344,18 @@ def start(policy: Policy, program: Sequence[str]) -> int:
     os._exit(127)
 
 
-def wait(child: int) -> int | None:
-    """Wait until `child` ends and return its status; None when this process is told to end.
+def adopt() -> None:
+    """Be given the orphans among this process's descendants; block `SIGNALS`, to be waited for."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
-    Everybody else who ends is reaped: orphans among the descendants are given to this process.
-    """
-    while signal.sigwait(SIGNALS) == signal.SIGCHLD:
-        while True:
-            ended, status = os.waitpid(-1, os.WNOHANG)
-            if ended == child:
-                return status
-            if not ended:
-                break
-    return None
+
+def reap(child: int) -> tuple[bool, int]:
+    """Reap who has ended by now, as SIGCHLD says: whether `child` has, and its wait status."""
+    while True:
+        ended, status = os.waitpid(-1, os.WNOHANG)
+        if ended in (0, child):
+            return ended == child, status
 
 
 def end_all() -> None:
@@ -366,22 +372,22 @@ def end_all() -> None:
 
 def main() -> int:
     """Run the command confined, end what it left; return its exit code."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    adopt()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     child = start(Policy(**json.loads(sys.argv[1])), sys.argv[2:])
     nothing = os.open(os.devnull, os.O_RDWR)
     for pipe in range(3):  # they are the command's: whoever reads them sees its end
         os.dup2(nothing, pipe)
-    status = wait(child)
+    ended, status = False, 0
+    while not ended and signal.sigwait(SIGNALS) == signal.SIGCHLD:
+        ended, status = reap(child)
     end_all()
-    if status is None:
+    if not ended:
         return 128 + signal.SIGTERM
     if os.WIFSIGNALED(status):
         os.kill(os.getpid(), os.WTERMSIG(status))
-    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1
+    return os.waitstatus_to_exitcode(status) & 0xFF
 
 
 if __name__ == "__main__":

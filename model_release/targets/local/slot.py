@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from typing import IO
 from model_release import ROOT, commands
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
-from model_release.processes import sandbox
 from model_release.processes.environments import without_secrets
 from model_release.processes.locks import is_held
 from model_release.targets import Deployment
@@ -56,8 +56,9 @@ class ServerProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether its process, or one that it forked, lives."""
-        return is_held(self.folder / "lock")
+        """Whether its keeper lives, or what a keeper that was killed has not ended yet."""
+        own = self.folder / "server.lock"
+        return is_held(self.folder / "lock") or is_held(own, fcntl.lockf)
 
     @property
     def log(self) -> Path:
@@ -125,7 +126,7 @@ class ServerProcess:
             if state := self.state():
                 try:  # told once: signal 0 only asks whether it is there
                     os.kill(state.pid, 0 if told else signal.SIGTERM)
-                except ProcessLookupError:  # only what it forked lives on
+                except ProcessLookupError:  # of an earlier version: only what it forked lives on
                     break
                 told = True
         self._kill()
@@ -139,12 +140,17 @@ class ServerProcess:
         return lines[-1][-400:] if lines else "nothing in its log"
 
     def _kill(self) -> None:
-        for _ in polls(KILL_SECONDS, every=POLL_SECONDS):
-            if not self.alive:
-                return
-            if state := self.state():  # its group exists, and the number is no other's
+        """End its keeper by a second SIGTERM, which ends all that the server started; or by force.
+
+        While the lock is held the process exists, and its number is no other's.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if state := self.state():
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(state.pid, signal.SIGKILL)
+                    os.killpg(state.pid, number)
+            for _ in polls(KILL_SECONDS, every=POLL_SECONDS):
+                if not self.alive:
+                    return
         raise self._problem("its processes to end when they are killed", "one that lives on")
 
     def _ask(self, command: bytes, descriptors: list[int]) -> tuple[bytes, list[int]]:
@@ -221,7 +227,7 @@ class Slot:
 
         Raises:
             UsageError: a deployment without context and interpreter, which is one of an image.
-            OutsideError: the interpreter cannot be started.
+            OutsideError: the interpreter is not there.
         """
         if deployment.context is None or deployment.python is None:
             raise UsageError(
@@ -230,28 +236,28 @@ class Slot:
                 found="an image" if deployment.image else "neither",
                 next_step="deploy it with --target kubernetes, which runs images",
             )
+        if not os.access(deployment.python, os.X_OK):
+            wanted = deployment.identity
+            build = commands.station("build", wanted.model, wanted.version)
+            raise OutsideError(
+                f"interpreter {deployment.python}",
+                expected="the Python of the release's environment",
+                found="no such program",
+                next_step=f"run `{build}`, which makes the environment",
+            )
         folder = self.folder / "servers" / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         folder.mkdir(parents=True, mode=0o700)
-        command = [str(deployment.python), *self._arguments(deployment.context)]
+        command = self._command(deployment.python, deployment.context)
         with (folder / "lock").open("wb") as lock, (folder / "log").open("ab") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                _launch([*command, "--lock", str(lock.fileno())], folder, lock, log)
-            except (OSError, subprocess.TimeoutExpired) as error:
-                wanted = deployment.identity
-                build = commands.station("build", wanted.model, wanted.version)
-                raise OutsideError(
-                    f"interpreter {deployment.python}",
-                    expected="the Python of the release's environment",
-                    found=str(error),
-                    next_step=f"run `{build}`, which makes the environment",
-                ) from error
+            _launch([*command, "--lock", str(lock.fileno())], folder, lock, log)
         return ServerProcess(folder)
 
-    def _arguments(self, context: Path) -> list[str]:
-        """What the interpreter is to run; -B: compiled files would change the checked context."""
-        program = ["-I", "-B", sandbox.__file__, str(SERVER_PROCESS)]
-        return [*program, "--context", str(context.resolve()), "--slot", str(self.folder.resolve())]
+    def _command(self, python: Path, context: Path) -> list[str]:
+        """The keeper of a server, run by the pipeline's own interpreter."""
+        keeper = [sys.executable, "-I", "-S", "-B", str(SERVER_PROCESS)]
+        folders = ["--context", str(context.resolve()), "--slot", str(self.folder.resolve())]
+        return [*keeper, "--python", str(python.absolute()), *folders]
 
     def prune(self) -> None:
         """Remove what dead servers left, except the newest: its log may be needed."""
@@ -261,7 +267,7 @@ class Slot:
 
 
 def _launch(command: Sequence[str], folder: Path, lock: IO[bytes], log: IO[bytes]) -> None:
-    """Run the command until the server has detached itself from it."""
+    """Run the command until the keeper has detached itself from it."""
     settings = {key: os.environ[key] for key in os.environ if key.startswith("SERVING_")}
     subprocess.run(
         command,

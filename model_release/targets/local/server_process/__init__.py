@@ -1,1 +1,1 @@
-"""What a local model server runs: started by path in the model's environment."""
+"""A local model server: the process that keeps it (`__main__`), and the one that it keeps."""

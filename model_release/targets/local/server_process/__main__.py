@@ -1,94 +1,97 @@
-"""One model server of the local target, in the model's own environment.
+"""The keeper of one local model server: it starts it confined, and speaks for it.
 
-    <environment's python> -I <this folder> --context DIR --slot DIR --lock FD
+    <the pipeline's python> -I -S -B <this folder> --python FILE --context DIR --slot DIR --lock FD
 
-The current folder is this server's own; `local/slot.py` is the other side of what lies there:
+The current folder is this server's own; `local/slot.py` is the other side of what lies there. The
+server itself can change none of it but `own/`: what the pipeline believes, the keeper wrote.
 
-    lock        inherited open and locked: held as long as this process lives, however it ends
-    state.json  pid, phase (loading, ready, serving, draining), ports, since, and the release
+    lock        inherited open and locked: held as long as the keeper lives, however it ends
+    server.lock the server's own: one whose keeper was killed ends a moment after it
+    state.json  the keeper's pid, phase (loading, ready, serving, draining), ports, since, release
     control     Unix socket: `give` answers the public listening socket, `take` brings it
-    log         what this process and the model print; the last LOG_BYTES and those before
+    log         what server and model print; the last LOG_BYTES and those before
+    own/        the server's HOME and TMPDIR
 
-It loads the model, serves it on a private port, and on the public socket once that is handed to it.
-SIGTERM drains. It also drains by itself when no deploy is under way and the slot's file `current`
-names another living server: a deploy that was killed leaves no two releases answering.
-
-Only the standard library and, from the context, `serving` are imported here.
+SIGTERM drains the server; a second one ends it. It is drained as well when no deploy is under way
+and the slot's file `current` names another living server: a deploy that was killed leaves no two
+releases answering. When the server ends, all that it started is ended. Standard library only.
 """
 
 import argparse
-import asyncio
 import contextlib
 import fcntl
 import json
-import logging
 import os
 import shutil
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from serving.app import ServingApp
-    from serving.settings import Settings
+if not __package__:  # run by its path, under `-I -S`: nothing else says where the library is
+    sys.path[0] = str(Path(__file__).resolve().parents[4])
+
+from model_release.processes import sandbox
 
 IDENTITY = ("model", "version", "digest", "release")
 """The fields that say what is served, as `model_release.identity` has them."""
 
+SERVER = Path(__file__).with_name("server.py")
 LOG_BYTES = 5 * 2**20
 WATCH_SECONDS = 1.0
 CONTROL_SECONDS = 10.0
 
 
-class ServerProcess:
-    """The servers of one app over the private and the public socket, and the hand-over between."""
+class Keeper:
+    """One server, what is believed of it, and the public socket once it has that."""
 
-    def __init__(self, slot: Path, app: "ServingApp", settings: "Settings") -> None:
+    def __init__(self, slot: Path, probe: socket.socket, channel: socket.socket) -> None:
         self._slot = slot
-        self._app = app
-        self._settings = settings
-        self._stop = asyncio.Event()
-        self._servers: list[asyncio.Task[None]] = []
+        self._probe_port = probe.getsockname()[1]
+        self._channel = channel
         self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._draining = False
 
-    async def run(self) -> None:
-        """Serve until SIGTERM, then return when every request is answered."""
-        self._loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(each, self._drain)
-        with socket.create_server(("127.0.0.1", 0)) as probe, _control() as control:
-            self._serve(probe.dup())
-            write_state(phase="ready", probe_port=probe.getsockname()[1])
-            threading.Thread(target=self._answer, args=(control,), daemon=True).start()
-            watch = asyncio.create_task(self._watch())
-            await self._stop.wait()
-            await asyncio.gather(*self._servers, watch)
+    def keep(self, server: int, control: socket.socket) -> int | None:
+        """Watch until the server ends; return its wait status, None where it had to be ended."""
+        threading.Thread(target=self._answer, args=(control,), daemon=True).start()
+        while True:
+            told = signal.sigtimedwait(sandbox.SIGNALS, WATCH_SECONDS)
+            if told is None:
+                bound_log()
+                if not self._draining and self._is_left_over():
+                    self._drain(server)
+            elif told.si_signo == signal.SIGCHLD:
+                ended, status = sandbox.reap(server)
+                if ended:
+                    return status
+            elif self._draining:
+                return None
+            else:
+                self._drain(server)
 
-    def _serve(self, listener: socket.socket) -> None:
-        from serving.server import serve
-
-        task = asyncio.create_task(
-            serve(self._app, [listener], stop=self._stop, settings=self._settings)
-        )
-        task.add_done_callback(lambda _: self._drain())
-        self._servers.append(task)
-
-    def _drain(self) -> None:
-        if self._stop.is_set():
-            return
-        self._app.begin_drain()
-        self._stop.set()
-        if self._listener:
-            self._listener.close()
-        with contextlib.suppress(OSError):  # a full disk keeps nobody from draining
-            write_state(phase="draining")
+    def _drain(self, server: int) -> None:
+        with self._lock:
+            self._draining = True
+            if self._listener:
+                self._listener.close()
+            with contextlib.suppress(OSError):  # a full disk keeps nobody from draining
+                write_state(phase="draining")
+        os.kill(server, signal.SIGTERM)
 
     def _answer(self, control: socket.socket) -> None:
-        """Answer on the control socket, one caller after another; in a thread of its own."""
+        """Say that the server is ready; then answer one caller after another, in this thread."""
+        if self._channel.recv(16) != b"ready":
+            return
+        with self._lock:
+            if not self._draining:
+                write_state(phase="ready", probe_port=self._probe_port)
+        self._channel.settimeout(CONTROL_SECONDS)
         while True:
             caller, _ = control.accept()
             with caller, contextlib.suppress(OSError):
@@ -98,36 +101,26 @@ class ServerProcess:
     def _command(self, caller: socket.socket) -> None:
         command, received, _, _ = socket.recv_fds(caller, 16, 1)
         if command == b"take" and received:
-            taken = asyncio.run_coroutine_threadsafe(self._take(received[0]), self._loop)
-            caller.sendall(taken.result(CONTROL_SECONDS))
+            caller.sendall(self._take(socket.socket(fileno=received[0])))
         elif command == b"give" and self._listener and self._listener.fileno() >= 0:
             socket.send_fds(caller, [b"given"], [self._listener.fileno()])
         else:
             caller.sendall(b"refused")
 
-    async def _take(self, descriptor: int) -> bytes:
-        """Accept on the public socket from now on."""
-        listener = socket.socket(fileno=descriptor)
-        if self._stop.is_set() or self._listener:
+    def _take(self, listener: socket.socket) -> bytes:
+        """Bring the public socket to the server; what it answers."""
+        if self._listener or self._draining:
             listener.close()
             return b"refused"
-        try:
-            listener.listen(2048)
-        except OSError as error:  # bound by two processes, and the other one listened first
-            listener.close()
-            return str(error).encode()
-        self._listener = listener
-        self._serve(listener.dup())
-        write_state(phase="serving", public_port=listener.getsockname()[1])
-        return b"taken"
-
-    async def _watch(self) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), WATCH_SECONDS)
-            bound_log()
-            if self._is_left_over():
-                self._drain()
+        socket.send_fds(self._channel, [b"take"], [listener.fileno()])
+        answer = self._channel.recv(500)
+        with self._lock:
+            if answer == b"taken" and not self._draining:
+                self._listener = listener
+                write_state(phase="serving", public_port=listener.getsockname()[1])
+                return answer
+        listener.close()
+        return answer
 
     def _is_left_over(self) -> bool:
         """Whether a deploy that was killed left this server beside the one that is meant to serve.
@@ -193,41 +186,48 @@ def detach() -> None:
     os.setsid()
 
 
-def _parse() -> argparse.Namespace:
+def start_server(python: Path, context: Path, probe: socket.socket, channel: socket.socket) -> int:
+    """Start the server, confined to its own folder, and give it both sockets; its number."""
+    own = Path("own").absolute()
+    own.mkdir(mode=0o700, exist_ok=True)
+    policy = sandbox.Policy(
+        str(own), [*sandbox.interpreter_reads(python), str(context), str(SERVER)], mounted=True
+    )
+    for each in (probe, channel):
+        os.set_inheritable(each.fileno(), True)
+    numbers = ["--probe", str(probe.fileno()), "--keeper", str(channel.fileno())]
+    program = [str(python), "-I", "-B", str(SERVER), "--context", str(context), *numbers]
+    os.environ.update(HOME=str(own), TMPDIR=str(own))
+    lock = os.open("server.lock", os.O_CREAT | os.O_WRONLY)
+    return sandbox.start(policy, program, lock)
+
+
+def _parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="server_process", description="one local model server")
+    parser.add_argument("--python", type=Path, required=True, help="interpreter of the model")
     parser.add_argument("--context", type=Path, required=True, help="build context to serve")
     parser.add_argument("--slot", type=Path, required=True, help="folder of the slot")
     parser.add_argument("--lock", type=int, required=True, help="descriptor of the locked file")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> int:
-    """Load, serve, drain; return the exit code, 0 after a drain."""
+    """Start, keep, end; return the server's exit code."""
     arguments = _parse()
     detach()
     os.set_inheritable(arguments.lock, False)
     release = json.loads((arguments.context / "release.json").read_text())
     write_state(phase="loading", **{name: release[name] for name in IDENTITY})
-    sys.path[0] = str(arguments.context)
-
-    from serving.cpus import limit_threads
-    from serving.errors import ServingError
-    from serving.settings import Settings
-
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    try:
-        settings = Settings.from_environment(os.environ)
-        limit_threads(workers=1)
-        import uvloop
-
-        from serving.app import create_app
-
-        process = ServerProcess(arguments.slot, create_app(arguments.context, settings), settings)
-    except ServingError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    uvloop.run(process.run())
-    return 0
+    sandbox.adopt()
+    with socket.create_server(("127.0.0.1", 0)) as probe, _control() as control:
+        ours, theirs = socket.socketpair()
+        server = start_server(arguments.python, arguments.context, probe, theirs)
+        keeper = Keeper(arguments.slot, probe, ours)
+        for each in (theirs, probe):  # the server's alone: they end with it
+            each.close()
+        status = keeper.keep(server, control)
+    sandbox.end_all()
+    return os.waitstatus_to_exitcode(status) & 0xFF if status is not None else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,116 @@
+"""What a model leaves running is gone when its gate ends, wherever it went."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_release.model_process.client import ModelError, ModelProcess
+from tests.waiting import until
+
+MLMODEL = """
+flavors:
+  python_function:
+    loader_module: leaving
+    code: code
+    python_version: 3.11.7
+model_uuid: 00000000000000000000000000000000
+"""
+
+LEAVING = """
+import os, signal, subprocess, time
+
+def forked(then):
+    if os.fork() == 0:
+        then()
+        time.sleep(10_000)
+        os._exit(0)
+
+def deaf():
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    os.closerange(0, 100)
+
+def twice():
+    os.setsid()
+    forked(os.setsid)
+    os._exit(0)
+
+def moving():
+    # always a new process, whose parent has just ended
+    os.setsid()
+    while True:
+        if os.fork():
+            os._exit(0)
+        time.sleep(0.002)
+
+WAYS = {
+    "a fork": lambda: forked(lambda: None),
+    "a session of its own": lambda: forked(os.setsid),
+    "a daemon": lambda: forked(twice),
+    "one that hears no signal": lambda: forked(deaf),
+    "one that is stopped": lambda: forked(lambda: os.kill(os.getpid(), signal.SIGSTOP)),
+    "one that is always another": lambda: forked(moving),
+    "another program": lambda: subprocess.Popen(["sleep", "10000"], start_new_session=True),
+}
+
+class Model:
+    def predict(self, data, params=None):
+        way, end = data["way"].iloc[0].split(", ")
+        WAYS[way]()
+        if end == "and dies":
+            os._exit(9)
+        return [1]
+
+def _load_pyfunc(path):
+    return Model()
+"""
+WAYS = [
+    *("a fork", "a session of its own", "a daemon", "one that hears no signal"),
+    *("one that is stopped", "one that is always another", "another program"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("leaving")
+    (folder / "MLmodel").write_text(MLMODEL)
+    (folder / "code").mkdir()
+    (folder / "code" / "leaving.py").write_text(LEAVING)
+    return folder
+
+
+def living(home: Path) -> list[str]:
+    """Processes that have this folder in their environment, as all that a model starts has."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if bytes(home) in (process / "environ").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("end", ["and returns", "and dies"])
+def test_nothing_outlives_its_gate(model: Path, tmp_path: Path, end: str) -> None:
+    for way in WAYS:
+        home = tmp_path / way.replace(" ", "-")
+        process = ModelProcess(Path(sys.executable), "model 1", home, [model])
+        with process:
+            process.send("start")
+            process.receive(120)
+            process.send("load", {"path": str(model)})
+            process.receive(60)
+            before = living(home)
+            assert before
+            process.send("predict", {"columns": ["way"]}, [np.array([f"{way}, {end}"], object)])
+            if end == "and returns":
+                process.receive(60)
+                until(lambda home=home, before=before: set(living(home)) - set(before), seconds=60)
+            else:
+                with pytest.raises(ModelError, match="died"):
+                    process.receive(60)
+        assert living(home) == [], way
