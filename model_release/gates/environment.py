@@ -22,7 +22,9 @@ class Limits(GateLimits):
         description="Python of the base image, as major.minor in quotes.",
     )
     allow_source_builds: bool = Field(
-        False, description="Whether packages without a wheel may be built, which runs their code."
+        False,
+        description="Whether packages without a wheel may be built, which runs their code: "
+        "confined, and without the password of a package index.",
     )
     allow_hosts: tuple[Host, ...] = Field(
         (),

@@ -19,6 +19,7 @@ from uv import find_uv_bin
 from model_release import ROOT
 from model_release.errors import OutsideError, UsageError
 from model_release.image.build_failures import explain
+from model_release.processes.environments import builds_allowed
 from model_release.processes.tools import Done, call
 from model_release.report.progress import Tell
 
@@ -66,10 +67,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Platform:
-    """What a lock was resolved for: Python as "3.11", the platform as docker writes it."""
+    """What a lock was resolved for: Python as "3.11", the platform as docker writes it.
+
+    `builds` is whether its packages may be built from source, which runs their code.
+    """
 
     python: str
     docker: str
+    builds: bool = False
 
 
 def platform(lock: str) -> Platform:
@@ -88,7 +93,7 @@ def platform(lock: str) -> Platform:
             found=first[:100],
             next_step="validate the version on Linux, because images run on Linux",
         )
-    return Platform(python, f"linux/{ARCHITECTURES[machine]}")
+    return Platform(python, f"linux/{ARCHITECTURES[machine]}", builds_allowed(lock))
 
 
 def build(order: Order, *, push: bool, progress: Tell) -> str:
@@ -138,9 +143,9 @@ def build_command(
     }
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     options += [f"--build-arg={name}" for name in PROXY_VARIABLES if environment.get(name)]
-    options += [
-        f"--secret=id={name},env={name}" for name in INDEX_VARIABLES if environment.get(name)
-    ]
+    if not target.builds:  # else code of packages would run beside the index's password
+        given = [name for name in INDEX_VARIABLES if environment.get(name)]
+        options += [f"--secret=id={name},env={name}" for name in given]
     options += [f"--label={name}={value}" for name, value in order.labels.items()]
     return [
         *("docker", "buildx", "build", "--progress=plain", f"--platform={target.docker}"),

@@ -22,7 +22,13 @@ from model_release.errors import OutsideError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
 from model_release.processes import requirements, sandbox
 from model_release.processes.locks import file_lock
-from model_release.processes.package_index import index_options, quotable, uv_environment
+from model_release.processes.package_index import (
+    anonymous,
+    folders,
+    index_options,
+    quotable,
+    uv_environment,
+)
 from model_release.processes.requirements import LockError, Requirements
 
 KEPT = {
@@ -173,10 +179,12 @@ def _compile(
         _uv(
             command,
             cwd=folder,
-            given=index_options(os.environ) + given[requirements.REQUIREMENTS],
+            given=given[requirements.REQUIREMENTS],
             seconds=limits.timeout_seconds,
             what="the model's requirements cannot be locked",
             next_step=required.advice,
+            builds=limits.allow_source_builds,
+            reads=[serving_requirements],
         )
         return (folder / "lock").read_text("utf-8")
 
@@ -224,19 +232,31 @@ def _install(lock_path: Path, python: str, folder: Path, seconds: float) -> None
         next_step=f"install Python {python} on this machine or train the model with Python {own}",
     )
     base = (folder / "bin" / "python").resolve()  # before a package can put another there
-    with lock_path.open(encoding="utf-8") as file:
-        options = [] if "source builds allowed" in file.readline() else ["--no-build"]
+    locked = lock_path.read_text("utf-8")
+    builds = builds_allowed(locked)
+    options = [] if builds else ["--no-build"]
     options += ["--require-hashes", "--python", str(folder / "bin/python")]
     _uv(
         ["pip", "sync", "--quiet", *options, "-"],
         cwd=folder,
-        given=index_options(os.environ) + lock_path.read_text("utf-8"),
+        given=locked,
         seconds=seconds,
         what="the locked packages cannot be installed",
         next_step="check that the index answers and the disk has space, then run the same command "
         "again",
+        builds=builds,
     )
+    if (folder / "bin" / "python").resolve() != base:
+        raise LockError(
+            "the environment's interpreter was replaced by a package",
+            next_step="find out which package builds such a file, and log the model without it",
+        )
     _compile_bytecode(folder, base, seconds)
+
+
+def builds_allowed(lock: str) -> bool:
+    """Whether the text of a lock says that its packages may be built from source."""
+    return "source builds allowed" in lock.partition("\n")[0]
 
 
 def _compile_bytecode(folder: Path, python: Path, seconds: float) -> None:
@@ -272,14 +292,31 @@ def _uv(
     what: str,
     next_step: str,
     given: str = "",
+    builds: bool = False,
+    reads: Sequence[Path] = (),
 ) -> None:
-    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`."""
+    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`.
+
+    Where packages may be built, their code runs: uv and all that it starts are confined to `cwd`
+    and the network then, with a cache of its own, and no password of an index or a proxy.
+    """
+    line = [find_uv_bin(), "--no-config", *command]
+    environment, index = uv_environment(os.environ, KEPT), index_options(os.environ)
+    if builds:
+        environment = {name: anonymous(value) for name, value in environment.items()}
+        environment |= {"HOME": str(cwd), "TMPDIR": str(cwd), "UV_CACHE_DIR": str(cwd / "cache")}
+        index = anonymous(index)
+        python = sandbox.interpreter_reads(Path(sys.executable))
+        certificates = environment.get("SSL_CERT_FILE", ""), environment.get("SSL_CERT_DIR", "")
+        files = [*python, *folders(os.environ), *certificates, *map(str, reads)]
+        policy = sandbox.Policy(str(cwd), [line[0], *files], network=True)
+        line = sandbox.command(policy, line)
     try:
         done = subprocess.run(
-            [find_uv_bin(), "--no-config", *command],
+            line,
             cwd=cwd,
-            env=uv_environment(os.environ, KEPT),
-            input=given,
+            env=environment,
+            input=index + given if given else "",
             capture_output=True,
             text=True,
             errors="replace",
@@ -293,6 +330,9 @@ def _uv(
         raise OutsideError(
             f"uv cannot be run: {error}", next_step=f"run `{commands.make('venv')}`"
         ) from error
+    finally:
+        if builds:
+            shutil.rmtree(cwd / "cache", ignore_errors=True)
     if done.returncode != 0:
         found = quotable(done.stderr)[-600:]
         if OUTSIDE.search(found):

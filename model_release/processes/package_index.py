@@ -44,10 +44,25 @@ def index_options(environ: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def folders(environ: Mapping[str, str]) -> list[str]:
+    """The folders of this machine among what `index_options` names."""
+    places = (line.partition(" ")[2] for line in index_options(environ).splitlines())
+    return [place.removeprefix("file://") for place in places if _is_folder(place)]
+
+
+def _is_folder(place: str) -> bool:
+    return place.startswith("file://") or "://" not in place
+
+
 def quotable(stderr: str) -> str:
     """What may be repeated of uv's complaint: nothing that a package's build wrote, no password."""
     own = OF_A_BUILD.split(stderr, maxsplit=1)[0]
     return USER_OF_URL.sub("***@", own).strip()
+
+
+def anonymous(text: str) -> str:
+    """The text without the users and passwords of its URLs."""
+    return USER_OF_URL.sub("", text)
 
 
 def _extra(environ: Mapping[str, str]) -> Iterator[str]:

@@ -5,11 +5,15 @@ What the code tries is one program, `ATTACK`: whatever it can read or reach it b
 
 import base64
 import hashlib
+import io
+import tarfile
 import textwrap
 import zipfile
 from pathlib import Path
 
 NAME = "hostile_package_of_the_tests"
+METADATA = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n"
+WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 RAN = "hostile code ran"
 """Printed by the attack: a test that never sees it has not tried anything."""
 
@@ -60,8 +64,8 @@ def wheel(folder: Path, files: dict[str, str]) -> Path:
     about = f"{NAME}-1.0.dist-info"
     files = {
         **files,
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{about}/METADATA": METADATA,
+        f"{about}/WHEEL": WHEEL,
     }
     record = "".join(
         f"{name},sha256={_digest(text)},{len(text.encode())}\n" for name, text in files.items()
@@ -70,6 +74,43 @@ def wheel(folder: Path, files: dict[str, str]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
+    return path
+
+
+BACKEND = """
+import io, zipfile
+from pathlib import Path
+
+{line}
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    {line}
+    name = "{name}-1.0-py3-none-any.whl"
+    about = "{name}-1.0.dist-info"
+    with zipfile.ZipFile(Path(folder, name), "w") as archive:
+        archive.writestr(f"{{about}}/METADATA", {metadata!r})
+        archive.writestr(f"{{about}}/WHEEL", {about!r})
+        archive.writestr("built.py", "")
+        archive.writestr(f"{{about}}/RECORD", "")
+    return name
+"""
+"""A build backend that a source distribution brings along; no other package is needed for it."""
+
+
+def source_distribution(folder: Path, line: str) -> Path:
+    """A package without a wheel, whose build runs `line`."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n',
+        "PKG-INFO": METADATA,
+        "backend.py": BACKEND.format(line=line, name=NAME, metadata=METADATA, about=WHEEL),
+    }
+    path = folder / f"{NAME}-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            about = tarfile.TarInfo(f"{NAME}-1.0/{name}")
+            about.size = len(text.encode())
+            archive.addfile(about, io.BytesIO(text.encode()))
     return path
 
 

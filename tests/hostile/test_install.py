@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.conftest import SECRET, Planted
-from tests.hostile.hostile_wheels import NAME, RAN, attack, ways, wheel
+from tests.hostile.hostile_wheels import NAME, RAN, attack, source_distribution, ways, wheel
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -32,6 +32,14 @@ with ModelProcess(python, "model 1", home / "tmp") as process:
 """A pipeline with a secret in its environment: it installs a lock and starts a model's process."""
 
 
+def locked(folder: Path, package: Path, builds: str) -> Path:
+    """The lock of one package."""
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    lock = folder / "lock.txt"
+    lock.write_text(f"# source builds {builds}\n{NAME}==1.0 --hash=sha256:{digest}\n")
+    return lock
+
+
 def run_pipeline(lock: Path, home: Path, wheels: Path) -> str:
     """Run it; return what it prints."""
     index = {"UV_FIND_LINKS": str(wheels), "UV_CACHE_DIR": str(wheels / "cache")}
@@ -52,12 +60,21 @@ def test_a_package_reads_and_reaches_nothing(planted: Planted, tmp_path: Path, w
     line = attack(planted.loot, planted.files, planted.port, planted.control)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    made = wheel(wheels, ways(line)[way])
-    digest = hashlib.sha256(made.read_bytes()).hexdigest()
-    lock = tmp_path / "lock.txt"
-    lock.write_text(f"# source builds refused\n{NAME}==1.0 --hash=sha256:{digest}\n")
+    lock = locked(tmp_path, wheel(wheels, ways(line)[way]), "refused")
     told = run_pipeline(lock, tmp_path / "home", wheels)
     assert told.startswith("installed\n")
     assert planted.stolen == {}
     # `-I` starts no user's customization; everything else has run, and was confined
     assert (RAN in told) == (way != "usercustomize")
+
+
+def test_the_build_of_a_package_reads_and_changes_nothing(planted: Planted, tmp_path: Path) -> None:
+    """Where a model's YAML allows it. It has the network: what it needs to build may lie there."""
+    line = attack(planted.loot, planted.files, planted.port, planted.control)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    lock = locked(tmp_path, source_distribution(wheels, line), "allowed")
+    told = run_pipeline(lock, tmp_path / "home", wheels)
+    assert told.startswith("installed\n")
+    assert list((tmp_path / "home").rglob("built.py"))
+    assert set(planted.stolen) <= {"sent"}

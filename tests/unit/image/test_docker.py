@@ -48,11 +48,21 @@ def test_values_of_index_and_proxy_stay_out_of_the_command_line() -> None:
     assert added == ["--build-arg=HTTPS_PROXY", "--secret=id=UV_INDEX_URL,env=UV_INDEX_URL"]
 
 
+def test_a_build_that_runs_code_of_packages_gets_no_password_of_the_index() -> None:
+    index = {"UV_INDEX_URL": "https://u:secret@index"}
+    target = Platform("3.11", "linux/amd64", builds=True)
+    said = build_command(ORDER, target, Path("/t"), Path("/m"), index, push=False)
+    assert said == command({})
+
+
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
         ("# Python 3.11 on linux-x86_64; source builds refused", Platform("3.11", "linux/amd64")),
-        ("# Python 3.12 on linux-aarch64; source builds allowed", Platform("3.12", "linux/arm64")),
+        (
+            "# Python 3.12 on linux-aarch64; source builds allowed",
+            Platform("3.12", "linux/arm64", builds=True),
+        ),
     ],
 )
 def test_the_platform_is_the_one_that_was_locked_for(first: str, expected: Platform) -> None:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from model_release.processes.package_index import index_options, quotable, uv_environment
+from model_release.processes.package_index import (
+    anonymous,
+    folders,
+    index_options,
+    quotable,
+    uv_environment,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +83,17 @@ def test_neither_a_build_nor_a_password_is_quoted() -> None:
     said = "error: no\n  cause: http://ada:se@cret@h/simple, ftp://b@c\n\n  [stderr]\n  planted\n"
     assert quotable(said) == "error: no\n  cause: http://***@h/simple, ftp://***@c"
     assert quotable("") == ""
+
+
+def test_folders_of_this_machine_are_told_apart() -> None:
+    environ = {
+        "UV_INDEX": "own=https://host/simple file:///srv/index",
+        "UV_FIND_LINKS": "/srv/wheels,https://host/wheels",
+    }
+    assert folders(environ) == ["/srv/index", "/srv/wheels"]
+
+
+def test_an_anonymous_text_has_no_users() -> None:
+    assert anonymous("--index-url https://u:p%40@host/x http://v@other") == (
+        "--index-url https://host/x http://other"
+    )
