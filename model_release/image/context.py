@@ -5,11 +5,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_release import commands
 from model_release.digest import model_digest
 from model_release.errors import RefusedError
 from model_release.gates import integrity
 from model_release.gates.evidence import Files
-from model_release.identity import short_digest
+from model_release.identity import short_digest, short_id
 from model_release.releases import Release, names
 from model_release.workspace import Workspace
 
@@ -29,7 +30,8 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
 
     Raises:
         UsageError: the release was not validated.
-        RefusedError: the registry holds other files than those that were validated.
+        RefusedError: the registry holds other files than those that were validated, or the context
+            is not the one that this release had before.
     """
     release.require_before("build")
     workspace.progress.station("build", f"{release.model} {release.version}")
@@ -50,11 +52,25 @@ def build_context(workspace: Workspace, release: Release) -> tuple[Release, Cont
                 next_step="stop whatever else writes to the state folder, then build again",
             )
         made = Context(path, model_digest(folder))
+        _expect(release, made.digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path, ignore_errors=True)
         folder.rename(path)
     workspace.progress.step(f"context {short_digest(made.digest)}…")
     return release.record("build", "passed", tags={names.CONTEXT_DIGEST: made.digest}), made
+
+
+def _expect(release: Release, digest: str) -> None:
+    """Refuse another context than the one that was built for this release before."""
+    if (bound := release.bound.get(names.CONTEXT_DIGEST, digest)) != digest:
+        raise RefusedError(
+            f"context of release {short_id(release.id)}, built a second time",
+            expected=bound,
+            found=f"{digest}: serving/ of this checkout is not as it was",
+            next_step="build it from the commit of the first time, or validate the version again, "
+            "which begins a new release: "
+            f"{commands.station('validate', release.model, release.version)}",
+        )
 
 
 def _model(workspace: Workspace, release: Release) -> Path:

@@ -128,6 +128,7 @@ class Audit:
             seen,
             recorded=release.digest,
             files=self._files(release),
+            altered=release.alterations(page=True),
             behind=moves.behind(ledger, current),
             claims=_claims(ledger),
             build=build,

@@ -29,8 +29,10 @@ def describe_release(workspace: Workspace, release: Release, target: Target) -> 
     """Make the page of a release as it stands; `page/release.html` of its run is this page then.
 
     Raises:
+        RefusedError: something of the release is not as it was written.
         OutsideError: the registry does not answer.
     """
+    release.check()
     champion = _champion(release)
     theirs = _evidence(champion, champion.manifest) if champion else None
     ours = _evidence(release, _manifest(workspace, release, target))
@@ -62,6 +64,7 @@ def _evidence(release: Release, manifest: str) -> Evidence:
     return Evidence(
         id=release.id,
         tags=release.tags,
+        bound=release.bound,
         report=release.report,
         lock=release.lock if release.passed("validate") else "",
         checks=release.checks if release.passed("smoke") else (),

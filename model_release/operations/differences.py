@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from model_release import commands
 from model_release.identity import Identity, short_id
+from model_release.releases.binding import Alteration
 from model_release.releases.history import CHAMPION, PREVIOUS, Entry
 
 
@@ -61,6 +62,7 @@ class Seen:
         recorded: digest of the champion's release.
         files: digest of the version's files now; "" where its files are gone, None where the
             version is.
+        altered: tags and files of the champion's release that are not as they were written.
         behind: tags of releases that do not repeat the ledger, in words.
         claims: releases that claim to be champion by their tags, when there are several.
         served: what production serves; None for nothing.
@@ -77,6 +79,7 @@ class Seen:
     aliases: Mapping[str, str] | None = field(default_factory=dict)
     recorded: str = ""
     files: str | None = ""
+    altered: Sequence[Alteration] = ()
     behind: Sequence[str] = ()
     claims: Sequence[str] = ()
     served: Served | None = None
@@ -110,7 +113,7 @@ def differences(seen: Seen) -> list[Difference]:
     found = list(_claims(seen))
     if seen.under_way:
         return [*found, _unfinished(seen, seen.under_way)]
-    for part in (_version, _alias, _files, _served, _build, _behind):
+    for part in (_version, _alias, _files, _evidence, _served, _build, _behind):
         found += part(seen)
     return found
 
@@ -190,6 +193,14 @@ def _files(seen: Seen) -> Iterator[Difference]:
             "serves what was approved",
             f"restore the files of {seen.model} {seen.current.after} in the artifact store, or "
             f"go back: {seen.back('files changed after approval')}",
+        )  # fmt: skip
+
+
+def _evidence(seen: Seen) -> Iterator[Difference]:
+    for each in seen.altered:
+        yield Difference(
+            "evidence-changed", seen.model, f"{each.what}: {each.expected}", each.found,
+            "somebody wrote to the release's run after its stations did", each.restore,
         )  # fmt: skip
 
 

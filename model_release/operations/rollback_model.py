@@ -68,6 +68,7 @@ def rollback_model(
     if entry:
         workspace.progress.step(f"going on with the rollback to {entry.after} of {entry.at}")
     release = load(registry, entry.release if entry else _goal(ledger, version, release_id))
+    release.check()
     check_files(workspace, release)
     deployment = replace(prepared(workspace, release, target), proven=True)
     if entry is None:

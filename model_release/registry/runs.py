@@ -82,8 +82,7 @@ class Runs(Connection):
 
     def run_parameters(self, run_id: str) -> dict[str, str]:
         """The parameters of a run."""
-        with self._faults(f"run {run_id}", **UNKNOWN_RUN):
-            return dict(self._client.get_run(run_id).data.params)
+        return self.run_record(run_id)[1]
 
     def write_once(self, run_id: str, key: str, value: str) -> bool:
         """Set a parameter of a run, which MLflow never changes; whether it holds `value` now.
@@ -105,8 +104,13 @@ class Runs(Connection):
 
     def run_tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run."""
+        return self.run_record(run_id)[0]
+
+    def run_record(self, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The tags and the parameters of a run, as they are at one moment."""
         with self._faults(f"run {run_id}", **UNKNOWN_RUN):
-            return dict(self._client.get_run(run_id).data.tags)
+            data = self._client.get_run(run_id).data
+        return dict(data.tags), dict(data.params)
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[str]:
         """Ids of the runs of an experiment that carry all these tags, newest first."""
@@ -127,14 +131,19 @@ class Runs(Connection):
         evidence: tuple[Path, str] | None = None,
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
         status: str | None = None,
     ) -> None:
-        """Add to a run, in order: evidence (folder, artifact path), metrics and tags, status."""
-        from mlflow.entities import Metric, RunTag
+        """Add to a run, in order: evidence (folder, artifact path), what is set at once, status.
+
+        A parameter that has another value already fails, and with it the metrics and tags.
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
         values = [Metric(key, value, now, 0) for key, value in (metrics or {}).items()]
         pairs = [RunTag(key, value) for key, value in (tags or {}).items()]
+        once = [Param(key, value) for key, value in (parameters or {}).items()]
         with self._faults(""):
             if evidence:
                 folder, place = evidence
@@ -142,7 +151,7 @@ class Runs(Connection):
                 for path in folder.iterdir():
                     self._files[run_id, f"{place}/{path.name}"] = path.read_bytes()
             if values or pairs:
-                self._client.log_batch(run_id, metrics=values, tags=pairs)
+                self._client.log_batch(run_id, metrics=values, params=once, tags=pairs)
             if status:
                 self._client.set_terminated(run_id, status)
 

@@ -4,9 +4,9 @@ Tags hold decisions, metrics hold measurements, artifacts hold evidence. A stati
 evidence first and its tag last, so a station that was interrupted is one that has not happened.
 """
 
-import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,9 +17,9 @@ from model_release import commands
 from model_release.errors import OutsideError, RefusedError, UsageError
 from model_release.identity import short_id
 from model_release.registry import Registry
-from model_release.releases import ledger, names
+from model_release.releases import binding, ledger, names
+from model_release.releases.kept import KeptRelease
 from model_release.releases.ledger import EXPERIMENTS
-from model_release.releases.record import Record
 from model_release.releases.validation_report import ValidationReport
 
 FORMAT = 2
@@ -32,13 +32,8 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Release(Record):
-    """One release as its run says it is now, and the registry that keeps it.
-
-    What its stations left as files is fetched at first use, once in a process (`Runs`).
-    """
-
-    registry: Registry
+class Release(KeptRelease):
+    """One release as its run says it is now: its files as values, and what stations write."""
 
     @cached_property
     def report(self) -> ValidationReport:
@@ -77,7 +72,12 @@ class Release(Record):
             return ""
 
     def require_before(self, station: str) -> None:
-        """Raise UsageError naming the first station before this one that has not let it on."""
+        """Check that the stations before this one let it on, and that all they left is as it was.
+
+        Raises:
+            UsageError: one has not let it on; names the first.
+            RefusedError: what one of them left was changed since.
+        """
         for earlier in commands.before(station):
             if not self.passed(earlier):
                 raise UsageError(
@@ -86,6 +86,7 @@ class Release(Record):
                     found=self.result(earlier) or "not run",
                     next_step=f"run {commands.station(earlier, self.model, self.version)}",
                 )
+        self.check()
 
     def record(
         self,
@@ -99,40 +100,67 @@ class Release(Record):
     ) -> "Release":
         """Leave a station's result: evidence (file name → text), then metrics and tags at once.
 
-        `result` is passed, refused or error. Returns the release as it is after that.
+        `result` is passed, refused or error. What lets the release on, or ends it, is bound; a
+        station that may be run again leaves other files then. Returns the release as it is after
+        that.
+
+        Raises:
+            RefusedError: something else is bound already; nothing was written.
         """
         written = dict(tags or {})
         written |= {names.result(station): result, names.ended(station): now()}
         if state:
             written[names.STATE] = state
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in (evidence or {}).items():
-                Path(folder, name).write_text(text, encoding="utf-8")
-            place = (Path(folder), station) if evidence else None
-            self.registry.write_run(self.id, evidence=place, metrics=metrics, tags=written)
+        once: dict[str, str] = {}
+        if result == "passed" or state:
+            once = binding.facts({**self.tags, **self.bound, **written}, station)
+            once |= binding.digests(evidence or {}, station)
+            self._require_unbound(once)
+        with _folder(evidence or {}) as folder:
+            self.registry.write_run(
+                self.id,
+                evidence=(folder, station) if evidence else None,
+                metrics=metrics,
+                tags=written,
+                parameters=once,
+            )
         if state:
             self.registry.write_run(self.id, status="FINISHED" if state == "released" else "FAILED")
-        return replace(self, tags={**self.tags, **written})
+        return replace(self, tags={**self.tags, **written}, bound={**self.bound, **once})
+
+    def _require_unbound(self, once: Mapping[str, str]) -> None:
+        """Raise RefusedError where MLflow would not let these be written."""
+        found = binding.known(self.registry.run_parameters(self.id))
+        for name, value in once.items():
+            if found.get(name, value) != value:
+                raise RefusedError(
+                    f"{name} of release {short_id(self.id)} of {self.model} {self.version}",
+                    expected=value or "none",
+                    found=f"{found[name] or 'none'}, which was written before and stays",
+                    next_step="if nobody else ran this station just now, validate the version "
+                    "again, which begins a new release: "
+                    f"{commands.station('validate', self.model, self.version)}",
+                )
 
     def keep(self, place: str, files: Mapping[str, str]) -> None:
         """Keep files (name → text) in a folder of the run; they belong to no station's result."""
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                Path(folder, name).write_text(text, encoding="utf-8")
-            self.registry.write_run(self.id, evidence=(Path(folder), place))
+        with _folder(files) as folder:
+            tags = binding.digests(files, place)
+            self.registry.write_run(self.id, evidence=(folder, place), tags=tags)
 
     def note(self, tags: Mapping[str, str]) -> "Release":
         """Add tags that belong to no station's result."""
         self.registry.write_run(self.id, tags=tags)
         return replace(self, tags={**self.tags, **tags})
 
-    def text(self, path: str) -> str:
-        """One evidence file, such as `validate/requirements.lock`."""
-        return self.registry.read_run_file(self.id, path).decode("utf-8")
 
-    def json(self, path: str) -> Any:
-        """One evidence file that holds JSON."""
-        return json.loads(self.text(path))
+@contextmanager
+def _folder(files: Mapping[str, str]) -> Iterator[Path]:
+    """A folder with these files (name → text), for as long as they are sent."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        yield Path(folder)
 
 
 def load(registry: Registry, run_id: str) -> Release:
@@ -142,7 +170,7 @@ def load(registry: Registry, run_id: str) -> Release:
         UsageError: no such run, or a run that is not a release.
         OutsideError: the release was written by a newer version of this software.
     """
-    tags = registry.run_tags(run_id)
+    tags, parameters = registry.run_record(run_id)
     if names.FORMAT not in tags:
         raise UsageError(
             f"run {run_id}",
@@ -158,7 +186,7 @@ def load(registry: Registry, run_id: str) -> Release:
             found=f"format {told}",
             next_step=ledger.NEWER,
         )
-    return Release(run_id, tags, registry)
+    return Release(run_id, tags, registry, bound=binding.known(parameters))
 
 
 def exactly(registry: Registry, run_id: str, model: str, version: str, image: str) -> Release:

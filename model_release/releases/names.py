@@ -53,3 +53,12 @@ def url(station: str) -> str:
 def approval_tag(fact: str) -> str:
     """The tag of one fact of the approval, such as `by`."""
     return f"approval.{fact}"
+
+
+WRITTEN_ONCE = (
+    *(MODEL, VERSION, DIGEST, SOURCE_RUN, CONFIG, CHAMPION, SOFTWARE),
+    *(VALIDATED, BATCHING, LOCK_DIGEST, CONTEXT_DIGEST),
+    *(IMAGE_DIGEST, BASE_IMAGE, COMMIT),
+    *(approval_tag("by"), approval_tag("at"), approval_tag("how")),
+)
+"""Tags that are kept as parameters of the run as well, which nobody can change."""

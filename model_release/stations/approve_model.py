@@ -75,7 +75,13 @@ def approve(release: Release, approval: Approval) -> Release:
 
 
 def record(release: Release, by: str, how: str, *, approved: bool = True) -> Release:
-    """Write down who approved or rejected a release, and how; on its version as well."""
+    """Write down who approved or rejected a release, and how; on its version as well.
+
+    Raises:
+        RefusedError: what is approved, or the page that was read, is not as it was written.
+    """
+    if approved:
+        release.check(page=True)
     at = now()
     word = "approved" if approved else "rejected"
     recorded = release.record(

@@ -7,6 +7,7 @@ import pytest
 
 from model_release.identity import Identity
 from model_release.operations.differences import Difference, Seen, Served, differences
+from model_release.releases.binding import Alteration
 from model_release.releases.history import Close, Entry
 
 AT = "2026-11-24T21:00:00.000+00:00"
@@ -15,6 +16,7 @@ DONE = Entry(
 )  # fmt: skip
 OPEN = replace(DONE, number=4, before="2", after="3", release="r3", close=None)
 SERVED = Identity("iris", "2", "sha256:a", "r2")
+ALTERED = Alteration("artifact validate/requirements.lock", "sha256 a", "sha256 b", "put it back")
 SOUND = Seen(
     "iris",
     DONE,
@@ -52,6 +54,7 @@ def test_a_model_that_was_never_released_and_serves_nothing() -> None:
         ({"aliases": None}, ["version-deleted", "alias-moved"], "rollback_model.py"),
         ({"files": "sha256:b"}, ["files-changed"], "restore the files"),
         ({"files": ""}, ["files-changed"], "restore the files"),
+        ({"altered": [ALTERED]}, ["evidence-changed"], "put it back"),
         ({"served": None}, ["nothing-serves"], "--release r2"),
         ({"served": replace(SOUND.served, replicas=0)}, ["nothing-serves"], "--release r2"),
         (

@@ -17,6 +17,9 @@ class Written:
         self.runs: list[dict[str, Any]] = []
         self.version_tags: dict[str, str] = {}
 
+    def run_parameters(self, run_id: str) -> dict[str, str]:
+        return {}
+
     def write_run(self, run_id: str, **what: Any) -> None:
         self.runs.append({"id": run_id, **what})
 

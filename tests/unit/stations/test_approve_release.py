@@ -28,6 +28,9 @@ class Written:
     def run_tags(self, run_id: str) -> dict[str, str]:
         return {"mlflow.user": "ben"}
 
+    def run_parameters(self, run_id: str) -> dict[str, str]:
+        return {}
+
     def write_run(self, run_id: str, **what: Any) -> None:
         self.runs.append(what)
 
