@@ -1,7 +1,8 @@
 """Signs images with cosign and refuses those that are not signed as ours.
 
-A signature says which release an image is, so that an image of another release, signed by the same
-key, is as foreign as an unsigned one. Settings are environment variables; a key's password stays in
+A signature says which release an image is, and the digest of what its validation left (report,
+lock, golden answers), so that an image of another release, signed by the same key, is as foreign
+as an unsigned one. Settings are environment variables; a key's password stays in
 COSIGN_PASSWORD, where cosign itself reads it.
 """
 
@@ -68,40 +69,43 @@ class Signing:
         """Whether an image has to be signed to be used."""
         return bool(self.key or self.public_key or self.identity)
 
-    def sign(self, reference: str, release: str, sbom: Path) -> None:
+    def sign(self, reference: str, release: str, evidence: str, sbom: Path) -> None:
         """Sign an image as that of a release and attest its SBOM, both beside it in the registry.
 
         Args:
             reference: the image by digest.
             release: id of the release.
+            evidence: digest of what its validation left; "" where that was never bound.
             sbom: CycloneDX JSON.
 
         Raises:
             OutsideError: cosign, the key or the registry does not do it.
         """
         by = ["--key", self.key, *PRIVATE] if self.key else []
-        claims = ["-a", f"release={release}"]
+        claims = _claims(release, evidence)
         _done(["cosign", "sign", "--yes", *by, *claims, reference], reference)
         about = ["--type", "cyclonedx", "--predicate", str(sbom)]
         _done(["cosign", "attest", "--yes", *by, *about, reference], reference)
 
-    def verify(self, reference: str, release: str) -> None:
+    def verify(self, reference: str, release: str, evidence: str) -> None:
         """Refuse an image that is not signed as that of a release; nothing if none has to be.
 
         Raises:
-            RefusedError: it is not signed, by somebody else, or as another release's.
+            RefusedError: it is not signed, by somebody else, as another release's, or as that of
+                other evidence.
             OutsideError: cosign or the key cannot be had.
         """
         if not self.verifies:
             return
         with tempfile.TemporaryDirectory() as folder:
             by = self._trusted(Path(folder))
-            claims = ["-a", f"release={release}"]
+            claims = _claims(release, evidence)
             done = call(["cosign", "verify", *by, *claims, reference], seconds=SECONDS)
         if done.code:
             raise RefusedError(
                 f"image {reference}",
-                expected=f"a signature for release {release} by {self._signer}",
+                expected=f"a signature for release {release} by {self._signer}"
+                + (f", with evidence={evidence}" if evidence else ""),
                 found=done.complaint.removeprefix("error during command execution: "),
                 next_step="do not use it; build and push the release again where the key is set",
             )
@@ -165,6 +169,11 @@ class Signing:
         done = _done(["cosign", "public-key", "--key", self.key], "COSIGN_KEY")
         public.write_text(done.out, encoding="utf-8")
         return ["--key", str(public), PRIVATELY]
+
+
+def _claims(release: str, evidence: str) -> list[str]:
+    """What a signature says of an image."""
+    return ["-a", f"release={release}", *(["-a", f"evidence={evidence}"] if evidence else [])]
 
 
 def _predicate(line: str) -> Any:

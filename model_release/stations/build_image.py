@@ -66,7 +66,7 @@ def build_image(
     recorded = release.image_digest
     reference = f"{repository}@{recorded}"
     if wanted.push and reference == release.image and docker.pushed(reference):
-        signer.verify(reference, release.id)
+        signer.verify(reference, release.id, release.seal)
         workspace.progress.step(f"the registry has it: {reference}")
         return release, _image(reference, release.base_image, pushed=True)
     order = _order(release, context, repository, wanted.base)
@@ -125,10 +125,10 @@ def _record(
         if signer.signs:
             report = folder / names.REPORT
             report.write_text(release.report.text, encoding="utf-8")
-            signer.sign(reference, release.id, sbom)
+            signer.sign(reference, release.id, release.seal, sbom)
             signer.attest_report(reference, report)
             workspace.progress.step("signed, its SBOM and gate report attested")
-        signer.verify(reference, release.id)
+        signer.verify(reference, release.id, release.seal)
     made = _image(reference, order.base, pushed=True)
     revision = order.labels.get("org.opencontainers.image.revision", "")
     recorded = release.record(

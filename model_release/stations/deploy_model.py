@@ -106,7 +106,7 @@ def _image(workspace: Workspace, release: Release) -> str:
             found="none",
             next_step=f"run {_build(release)}",
         )
-    signing.Signing.from_environment(os.environ).verify(reference, release.id)
+    signing.Signing.from_environment(os.environ).verify(reference, release.id, release.seal)
     if shutil.which("docker"):
         _check_image(reference, release)
     else:

@@ -142,15 +142,17 @@ def test_only_what_is_signed_for_the_release_is_used(orders: dict[str, Order], k
     reference = f"{order.repository}@{docker.build(order, push=True, progress=told)}"
     ours = Signing(key=str(keys / "ours.key"))
     with pytest.raises(RefusedError, match="no signatures found"):
-        ours.verify(reference, "r1")
+        ours.verify(reference, "r1", "e1")
     (keys / "sbom.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.6"}')
-    ours.sign(reference, "r1", keys / "sbom.json")
-    ours.verify(reference, "r1")
-    Signing(public_key=str(keys / "ours.pub")).verify(reference, "r1")
+    ours.sign(reference, "r1", "e1", keys / "sbom.json")
+    ours.verify(reference, "r1", "e1")
+    Signing(public_key=str(keys / "ours.pub")).verify(reference, "r1", "e1")
     with pytest.raises(RefusedError, match="a signature for release r2 by the configured key"):
-        ours.verify(reference, "r2")
+        ours.verify(reference, "r2", "e1")
+    with pytest.raises(RefusedError, match="by the configured key, with evidence=e2"):
+        ours.verify(reference, "r1", "e2")
     with pytest.raises(RefusedError, match="do not use it"):
-        Signing(public_key=str(keys / "theirs.pub")).verify(reference, "r1")
+        Signing(public_key=str(keys / "theirs.pub")).verify(reference, "r1", "e1")
 
 
 def test_a_release_keeps_its_image(

@@ -34,44 +34,49 @@ def lines(log: Path) -> list[str]:
 def test_nothing_configured_signs_and_asks_nothing(calls: Path) -> None:
     signing = Signing.from_environment({})
     assert (signing.signs, signing.verifies) == (False, False)
-    signing.verify(IMAGE, "r1")
+    signing.verify(IMAGE, "r1", "e1")
     assert lines(calls) == []
 
 
 def test_a_key_signs_for_a_release_without_publishing_it(calls: Path, tmp_path: Path) -> None:
     signing = Signing.from_environment({"COSIGN_KEY": "awskms://k"})
-    signing.sign(IMAGE, "r1", tmp_path / "sbom")
+    signing.sign(IMAGE, "r1", "e1", tmp_path / "sbom")
     by = "--key awskms://k --tlog-upload=false --use-signing-config=false"
     assert lines(calls) == [
-        f"sign --yes {by} -a release=r1 {IMAGE}",
+        f"sign --yes {by} -a release=r1 -a evidence=e1 {IMAGE}",
         f"attest --yes {by} --type cyclonedx --predicate {tmp_path}/sbom {IMAGE}",
     ]
 
 
 def test_without_a_key_the_identity_counts(calls: Path, tmp_path: Path) -> None:
     signing = Signing.from_environment({"COSIGN_IDENTITY": "me", "COSIGN_ISSUER": "https://i"})
-    signing.sign(IMAGE, "r1", tmp_path / "sbom")
-    signing.verify(IMAGE, "r1")
+    signing.sign(IMAGE, "r1", "e1", tmp_path / "sbom")
+    signing.verify(IMAGE, "r1", "e1")
     who = "--certificate-identity me --certificate-oidc-issuer https://i"
     assert [lines(calls)[0], lines(calls)[2]] == [
-        f"sign --yes -a release=r1 {IMAGE}",
-        f"verify {who} -a release=r1 {IMAGE}",
+        f"sign --yes -a release=r1 -a evidence=e1 {IMAGE}",
+        f"verify {who} -a release=r1 -a evidence=e1 {IMAGE}",
     ]
 
 
 def test_a_public_key_verifies_and_cannot_sign(calls: Path) -> None:
     signing = Signing.from_environment({"COSIGN_PUBLIC_KEY": "k.pub"})
     assert (signing.signs, signing.verifies) == (False, True)
-    signing.verify(IMAGE, "r1")
-    assert lines(calls) == [f"verify --key k.pub --insecure-ignore-tlog=true -a release=r1 {IMAGE}"]
+    signing.verify(IMAGE, "r1", "e1")
+    assert lines(calls) == [
+        f"verify --key k.pub --insecure-ignore-tlog=true -a release=r1 -a evidence=e1 {IMAGE}"
+    ]
 
 
 def test_who_is_not_known_is_refused(calls: Path) -> None:
     (calls.parent / "fail").touch()
-    with pytest.raises(RefusedError, match="signature for release r1 by the configured key; found"):
-        Signing(public_key="k.pub").verify(IMAGE, "r1")
+    with pytest.raises(
+        RefusedError,
+        match="signature for release r1 by the configured key, with evidence=e1; found",
+    ):
+        Signing(public_key="k.pub").verify(IMAGE, "r1", "e1")
     with pytest.raises(OutsideError, match="cosign public-key COSIGN_KEY; found Error: no sign"):
-        Signing(key="k").verify(IMAGE, "r1")
+        Signing(key="k").verify(IMAGE, "r1", "e1")
 
 
 def test_a_gate_report_is_attested_and_has_to_be_the_same(calls: Path, tmp_path: Path) -> None:
@@ -94,7 +99,7 @@ def test_a_gate_report_is_attested_and_has_to_be_the_same(calls: Path, tmp_path:
 def test_without_cosign_nothing_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(OutsideError, match=r"cosign cannot be run.*next: install cosign"):
-        Signing(public_key="k.pub").verify(IMAGE, "r1")
+        Signing(public_key="k.pub").verify(IMAGE, "r1", "e1")
 
 
 @pytest.mark.parametrize("given", ["COSIGN_IDENTITY", "COSIGN_ISSUER"])
