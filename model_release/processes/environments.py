@@ -316,7 +316,7 @@ def _uv(
             line,
             cwd=cwd,
             env=environment,
-            input=index + given if given else "",
+            input=index + given,
             capture_output=True,
             text=True,
             errors="replace",

@@ -30,7 +30,8 @@ def uv_environment(environ: Mapping[str, str], kept: set[str]) -> dict[str, str]
     Those of a proxy, which may hold a password, get small letters: uv expands capitals only.
     """
     proxies = {name.lower(): environ[name] for name in sorted(PROXIES & environ.keys())}
-    return {name: environ[name] for name in kept | KEPT_BY_UV if name in environ} | proxies
+    named = (kept | KEPT_BY_UV) - PROXIES
+    return {name: environ[name] for name in named if name in environ} | proxies
 
 
 def index_options(environ: Mapping[str, str]) -> str:

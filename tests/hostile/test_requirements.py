@@ -32,7 +32,7 @@ from cryptography.x509.oid import NameOID
 from model_release.config import load_config
 from model_release.digest import model_digest
 from model_release.gates import environment
-from model_release.gates.evidence import Environment
+from model_release.gates.evidence import Claims, Environment
 from model_release.gates.outcome import Outcome
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
@@ -211,7 +211,7 @@ def judged(model: Path, tmp_path: Path) -> Judged:
 
     def judged() -> Outcome:
         digest = model_digest(model)
-        measured = MeasuredModel("hostile", "1", "READY", model, digest, None, "run", {}, None)
+        measured = MeasuredModel("hostile", "1", "READY", model, digest, None, Claims("", {}), None)
         with Collector(
             measured,
             None,
@@ -427,6 +427,14 @@ def test_an_honest_model_gets_its_packages_of_an_index_with_a_password(
     nothing_planted(text)
     python = install(made.path, made.python, tmp_path / "home")
     assert len(list(python.parents[1].rglob("plain.py"))) == 1
+
+
+def test_a_model_that_requires_nothing_is_locked_by_the_same_index(
+    model: Path, planted: dict[str, Path], index: Index, tmp_path: Path
+) -> None:
+    (model / "requirements.txt").write_text("")
+    assert locked(model, tmp_path).packages == 1
+    assert "/simple/plain/" in index.asked
 
 
 def locked(model: Path, tmp_path: Path, **limits: Any) -> Lock:
