@@ -41,8 +41,8 @@ INSTALL_SECONDS = 1800.0
 OUTSIDE = re.compile("error sending request|HTTP status server error", re.IGNORECASE)
 """What uv says when the index is down, for which the model cannot be blamed."""
 
-MOST_BYTES = 1 << 20
-"""What a file of requirements may have: they are read into memory."""
+MOST_BYTES = {".txt": 1 << 20, ".yaml": 1 << 16}
+"""What a file of requirements may have: it is read into memory, and YAML is slow to read."""
 
 
 @dataclass(frozen=True)
@@ -147,16 +147,17 @@ def _files(model_dir: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     """A small file of the model."""
+    most = MOST_BYTES[path.suffix]
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        text, found = content.decode("utf-8"), "more" if len(content) > MOST_BYTES else ""
+            content = file.read(most + 1)
+        text, found = content.decode("utf-8"), "more" if len(content) > most else ""
     except (OSError, UnicodeDecodeError) as error:
         text, found = "", type(error).__name__
     if found:
         raise LockError(
             f"{path.name} of the model",
-            expected=f"a readable file of at most {MOST_BYTES} bytes",
+            expected=f"a readable file of at most {most} bytes",
             found=found,
             next_step="log the model again with mlflow",
         )

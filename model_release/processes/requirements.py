@@ -16,7 +16,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from model_release.errors import RefusedError
 
 REQUIREMENTS, CONSTRAINTS, CONDA = "requirements.txt", "constraints.txt", "conda.yaml"
-MOST_LINES, LONGEST_LINE, SHOWN = 2000, 4000, 160
+MOST_CHARACTERS = 100_000
+"""Of one file, without hashes and comments: a second's work; a thousand packages have a third."""
+SHOWN = 160
 
 NAMES_CONSTRAINTS = re.compile(r"(-c|--constraint)[ =]\s*constraints\.txt")
 """The one option that is understood: MLflow writes it."""
@@ -116,13 +118,15 @@ class Requirements:
             LockError: no file of a package is left, or it comes from the index and a URL at once.
         """
         for line in chain(self.lines, self.constraints or ()):
+            if not line.hashes:
+                continue
             block = re.search(rf"(?m)^{line.name}==\S+((?: \\\n +--hash=\S+)+)", lock)
+            if line.direct and block:
+                why = "the index brings this package as well: another one requires it"
+                raise _refusal(REQUIREMENTS, line.text, why, PUBLISH)
             if line.direct:
-                if block:
-                    why = "the index brings this package as well: another one requires it"
-                    raise _refusal(REQUIREMENTS, line.text, why, PUBLISH)
                 lock += f"{line.text} \\\n    --hash={line.hashes[0]}\n"
-            elif line.hashes and block:
+            elif block:
                 kept = [each for each in re.findall(r"=(\S+)", block[1]) if each in line.hashes]
                 if not kept:
                     why = "the index has no file with this hash"
@@ -164,11 +168,12 @@ def _slim(line: Line) -> Line:
 
 def _lines(file: str, text: str, hosts: Collection[str]) -> tuple[Line, ...]:
     lines = list(_logical_lines(text.removeprefix("\ufeff")))  # as Windows' editors begin a file
-    if len(lines) > MOST_LINES:
+    characters = sum(len(HASH.sub("", line)) + 1 for line in lines)
+    if characters > MOST_CHARACTERS:
         raise LockError(
             f"{file} of the model",
-            expected=f"at most {MOST_LINES} packages",
-            found=str(len(lines)),
+            expected=f"at most {MOST_CHARACTERS} characters without hashes and comments",
+            found=str(characters),
             next_step="log the model again with the packages that its code imports",
         )
     return tuple(_line(file, line, hosts) for line in lines)
@@ -232,8 +237,6 @@ def _line(file: str, line: str, hosts: Collection[str]) -> Line:
 def _objection(line: str) -> tuple[str, str] | None:
     """Why a line is no requirement, and what to do; None where it may be one."""
     without = "log the model again without this line"
-    if len(line) > LONGEST_LINE:
-        return f"longer than {LONGEST_LINE} characters", without
     if "$" in line:
         return "a variable: none is ever expanded", without
     if line.startswith(("-e", "--editable")):
