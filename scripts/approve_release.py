@@ -14,9 +14,11 @@ def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.github import GitHub
     from model_release.stations.approve_release import Trust, approve_release
 
+    production = workspace.config(arguments.model_name).production
     trust = Trust(
-        separate=workspace.config(arguments.model_name).production.separate_people,
+        separate=production.separate_people,
         required=arguments.protection != "optional",
+        trainers=production.trainers,
     )
     release = cli.release(arguments, workspace)
     github = GitHub.from_environment(os.environ)

@@ -49,15 +49,15 @@ def approval(by: str, state: str = "approved", place: str = "production") -> dic
     }
 
 
-def workflow_run(dispatcher: str) -> dict[str, Any]:
-    """`GET /repos/{owner}/{repo}/actions/runs/{run_id}`."""
+def workflow_run(dispatcher: str, again: str = "", attempt: int = 1) -> dict[str, Any]:
+    """`GET /repos/{owner}/{repo}/actions/runs/{run_id}`; `again`: who ran this attempt of it."""
     return {
         "id": int(RUN),
         "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{RUN}",
         "event": "workflow_dispatch",
-        "run_attempt": 1,
+        "run_attempt": attempt,
         "actor": {"login": dispatcher},
-        "triggering_actor": {"login": dispatcher},
+        "triggering_actor": {"login": again or dispatcher},
     }
 
 
@@ -87,6 +87,17 @@ class Recorded:
         """Have a workflow run, dispatched and approved."""
         self.answers[f"GET actions/runs/{run}"] = workflow_run(dispatcher)
         self.answers[f"GET actions/runs/{run}/approvals"] = list(approvals)
+
+    def ran_again(self, *people: str, run: str = RUN) -> None:
+        """Have a run that was dispatched run again by these, one attempt each."""
+        first = self.answers[f"GET actions/runs/{run}"]
+        attempts = [
+            workflow_run(first["actor"]["login"], again, number)
+            for number, again in enumerate(("", *people), 1)
+        ]
+        self.answers[f"GET actions/runs/{run}"] = attempts[-1]
+        for number, each in enumerate(attempts, 1):
+            self.answers[f"GET actions/runs/{run}/attempts/{number}"] = each
 
     def answer(self, method: str, path: str, content: Any) -> tuple[int, Any]:
         self.asked.append((f"{method} {path}", content))

@@ -90,6 +90,11 @@ class Production(Section):
         False,
         description="Whether approver, dispatcher and trainer have to be three people; on GitHub.",
     )
+    trainers: tuple[str, ...] = Field(
+        (),
+        description="GitHub logins of all who may train this model. With separate_people none of "
+        "them approves or dispatches, whomever the version names as its trainer.",
+    )
 
 
 class Local(Section):

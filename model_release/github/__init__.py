@@ -53,15 +53,24 @@ class GitHub:
         return found
 
     def branch_policies(self, environment: str) -> list[str]:
-        """Patterns of the branches that may deploy to an environment with custom ones."""
+        """Patterns of what may deploy to an environment with custom ones: branches, `tag v*`."""
         path = f"environments/{quote(environment, safe='')}/deployment-branch-policies"
         found = self._find(f"{path}?per_page={PAGE}") or {}
-        return [str(policy["name"]) for policy in found.get("branch_policies", ())]
+        return [
+            f"tag {policy['name']}" if policy.get("type") == "tag" else str(policy["name"])
+            for policy in found.get("branch_policies", ())
+        ]
 
     def run(self, run_id: str) -> dict[str, Any]:
         """A workflow run: who dispatched it, where it is to be read."""
         found: dict[str, Any] = self._ask("GET", f"actions/runs/{quote(run_id, safe='')}")
         return found
+
+    def attempts(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every attempt of a workflow run, in order; it itself is the last one."""
+        path = f"actions/runs/{run['id']}/attempts"
+        earlier = [self._ask("GET", f"{path}/{n}") for n in range(1, int(run["run_attempt"]))]
+        return [*earlier, dict(run)]
 
     def approvals(self, run_id: str) -> list[dict[str, Any]]:
         """Who said what about the deployments of a workflow run."""

@@ -1,10 +1,12 @@
 """Whether GitHub protects production, who approved a release, and whether they may (pure)."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-EVERY_BRANCH = ("*", "**", "**/*")
+NAMED = re.compile(r"[\w./@#=,-]+")
+"""A branch by its name: no character that means something in a pattern, to whoever reads it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ def rules(
     Args:
         name: of the environment.
         environment: as `GET /repos/{owner}/{repo}/environments/{name}` tells it; None: absent.
-        branches: patterns of its custom branch policies.
+        branches: patterns of its custom branch policies; one of tags is "tag" and its pattern.
     """
     if environment is None:
         return (Rule("environment", f"{name} exists", "no such environment", holds=False),)
@@ -49,14 +51,14 @@ def rules(
 
 
 def _branches(policy: Mapping[str, Any] | None, patterns: Sequence[str]) -> Rule:
-    name, required = "branches", "protected or named branches only"
+    name, required = "branches", "protected or named branches only, no patterns and no tags"
     if not policy:
         return Rule(name, required, "every branch may deploy", holds=False)
     if policy.get("protected_branches"):
         return Rule(name, required, "protected branches", holds=True)
-    open_to_all = not patterns or any(pattern in EVERY_BRANCH for pattern in patterns)
+    named = bool(patterns) and all(NAMED.fullmatch(pattern) for pattern in patterns)
     found = ", ".join(patterns) or "custom policies, none of them named"
-    return Rule(name, required, found, holds=not open_to_all)
+    return Rule(name, required, found, holds=named)
 
 
 def _name(reviewer: Mapping[str, Any]) -> str:
@@ -82,18 +84,45 @@ def approvals(found: Iterable[Mapping[str, Any]], environment: str) -> tuple[Rev
     )
 
 
-def conflict(approvers: Sequence[str], dispatcher: str, trainer: str) -> str:
-    """Why these people may not release together, or "": three tasks need three people.
+def people(named: Iterable[str]) -> tuple[str, ...]:
+    """Each person once, as first spelled: GitHub's logins know no case. "" is nobody known."""
+    found: dict[str, str] = {}
+    for name in named:
+        found.setdefault(name.casefold(), name)
+    return tuple(found.values())
 
-    A task whose person is not known is a conflict: it may be one of the others.
+
+def dispatchers(attempts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Who dispatched a run and who ran it again, "" among them for an attempt that names nobody.
+
+    Args:
+        attempts: the run's attempts in order, as GitHub tells each of them.
     """
-    tasks = {"dispatched the run": dispatcher, "trained the model": trainer}
-    for task, person in tasks.items():
-        if not person:
+    found: list[str] = []
+    for each in attempts:
+        actors = (each.get("actor"), each.get("triggering_actor"))
+        logins = [str(actor["login"]) for actor in actors if actor and actor.get("login")]
+        found += logins or [""]
+    return people(found)
+
+
+def conflict(approvers: Sequence[str], dispatchers: Sequence[str], trainers: Sequence[str]) -> str:
+    """Why these people may not release together, or "": three tasks need different people.
+
+    A task of which somebody is not known is a conflict: it may be one of the others.
+    """
+    tasks = {"dispatched the run": dispatchers, "trained the model": trainers}
+    for task, persons in tasks.items():
+        if not persons or "" in persons:
             return f"it is not known who {task}"
-        for approver in approvers:
-            if approver.casefold() == person.casefold():
-                return f"{approver} approved and {task}"
-    if dispatcher.casefold() == trainer.casefold():
-        return f"{dispatcher} dispatched the run and trained the model"
+        if both := _both(approvers, persons):
+            return f"{both} approved and {task}"
+    if both := _both(dispatchers, trainers):
+        return f"{both} dispatched the run and trained the model"
     return ""
+
+
+def _both(some: Sequence[str], others: Sequence[str]) -> str:
+    """The first who is among both, or ""."""
+    known = {person.casefold() for person in others}
+    return next((person for person in some if person.casefold() in known), "")

@@ -1,11 +1,12 @@
 """Station approve on GitHub: the review of a deployment, recorded on its release."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model_release import commands
 from model_release.errors import RefusedError
 from model_release.github import GitHub
-from model_release.github.protection import approvals, conflict
+from model_release.github.protection import approvals, conflict, dispatchers, people
 from model_release.releases import Release, names
 from model_release.stations.approve_model import record
 
@@ -20,10 +21,12 @@ class Trust:
     Args:
         separate: approver, dispatcher and trainer have to be three people.
         required: a run that nobody approved does not go on.
+        trainers: who may train, as the model's YAML says: each counts as the trainer.
     """
 
     separate: bool
     required: bool
+    trainers: Sequence[str] = ()
 
 
 def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust) -> Release:
@@ -34,9 +37,9 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
         OutsideError: GitHub does not answer.
     """
     run = github.run(run_id)
-    dispatcher = str((run.get("triggering_actor") or run.get("actor") or {}).get("login", ""))
+    started = dispatchers(github.attempts(run))
     reviews = approvals(github.approvals(run_id), "production")
-    trainer = _trainer(release)
+    named = _trainers(release)
     if not reviews and trust.required:
         raise RefusedError(
             f"{release.model} {release.version}: approval of run {run_id}",
@@ -45,31 +48,35 @@ def approve_release(release: Release, github: GitHub, run_id: str, trust: Trust)
             next_step=f"run {commands.setup_github()}, then dispatch the release again",
         )
     approvers = list(dict.fromkeys(review.by for review in reviews))
-    if trust.separate and (problem := conflict(approvers or [dispatcher], dispatcher, trainer)):
+    trained = people([*named, *trust.trainers])
+    if trust.separate and (problem := conflict(approvers or started, started, trained)):
         raise RefusedError(
             f"{release.model} {release.version}: production.separate_people",
             expected="three people as approver, dispatcher and trainer",
             found=problem,
-            next_step="let another person approve or dispatch; the version's tag "
-            f"{TRAINER} names the trainer",
+            next_step="let another person approve, or dispatch a new run; who trained say the "
+            f"version's tag {TRAINER}, its run, and production.trainers in the model's YAML",
         )
     comment = "; ".join(review.comment for review in reviews if review.comment)
     facts = {
-        "dispatcher": dispatcher,
-        "trainer": trainer,
+        "dispatcher": ", ".join(filter(None, started)),
+        "trainer": ", ".join(named),
         "comment": comment[:1000],
         "run": str(run.get("html_url", "")),
     }
     if not release.passed("approve"):
         how = "reviewed on GitHub" if reviews else "dispatched; GitHub does not ask for a review"
-        release = record(release, ", ".join(approvers) or dispatcher, how)
+        by = ", ".join(approvers or filter(None, started))
+        release = record(release, by, how)
     return release.note({names.approval_tag(name): value for name, value in facts.items() if value})
 
 
-def _trainer(release: Release) -> str:
-    """Who trained the version: its tag, else the user whom its source run names."""
+def _trainers(release: Release) -> tuple[str, ...]:
+    """Whom the version names as its trainer: its tag, and the user of its source run.
+
+    MLflow takes both from whoever writes them, so neither takes the other out.
+    """
     registry = release.registry
     version = registry.version(release.model, release.version)
-    if version.tags.get(TRAINER):
-        return version.tags[TRAINER]
-    return registry.run_tags(version.run_id).get("mlflow.user", "") if version.run_id else ""
+    user = registry.run_tags(version.run_id).get("mlflow.user", "") if version.run_id else ""
+    return people(filter(None, (version.tags.get(TRAINER, ""), user)))

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from model_release.github.protection import approvals, conflict, rules
+from model_release.github.protection import approvals, conflict, dispatchers, rules
 from tests.github import approval, environment
 
+PATTERNS = ("*", "**/*", "main+*a*", "ma?n", "[m]ain", "main\\*", "{main,x}", "!x", "tag main", "")
 REVIEWERS = environment()["protection_rules"][0]
 
 
@@ -41,7 +42,7 @@ def test_protected_as_it_should_be() -> None:
         ),
         ({"deployment_branch_policy": None}, [], ["branches"]),
         ({}, [], ["branches"]),
-        ({}, ["main", "*"], ["branches"]),
+        *(({}, ["main", pattern], ["branches"]) for pattern in PATTERNS),
         ({"deployment_branch_policy": {"protected_branches": True}}, [], []),
     ],
 )
@@ -65,15 +66,37 @@ def test_only_approvals_of_production_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("approvers", "dispatcher", "trainer", "problem"),
+    ("approvers", "dispatchers", "trainers", "problem"),
     [
-        (["octocat"], "ada", "ben", ""),
-        (["Ada"], "ada", "ben", "Ada approved and dispatched the run"),
-        (["octocat", "ben"], "ada", "ben", "ben approved and trained the model"),
-        (["octocat"], "ada", "ADA", "ada dispatched the run and trained the model"),
-        (["octocat"], "ada", "", "it is not known who trained the model"),
-        (["octocat"], "", "ben", "it is not known who dispatched the run"),
+        (["octocat"], ["ada"], ["ben"], ""),
+        (["octocat"], ["ada", "eve"], ["ben", "joan"], ""),
+        (["Ada"], ["ada"], ["ben"], "Ada approved and dispatched the run"),
+        (["Ada"], ["eve", "ada"], ["ben"], "Ada approved and dispatched the run"),
+        (["octocat", "ben"], ["ada"], ["ben"], "ben approved and trained the model"),
+        (["octocat"], ["ada"], ["ben", "Octocat"], "octocat approved and trained the model"),
+        (["octocat"], ["ada"], ["ADA"], "ada dispatched the run and trained the model"),
+        (
+            ["octocat"],
+            ["eve", "ada"],
+            ["ben", "ada"],
+            "ada dispatched the run and trained the model",
+        ),
+        (["octocat"], ["ada"], [], "it is not known who trained the model"),
+        (["octocat"], [], ["ben"], "it is not known who dispatched the run"),
+        (["octocat"], ["ada", ""], ["ben"], "it is not known who dispatched the run"),
     ],
 )
-def test_three_people(approvers: list[str], dispatcher: str, trainer: str, problem: str) -> None:
-    assert conflict(approvers, dispatcher, trainer) == problem
+def test_three_people(
+    approvers: list[str], dispatchers: list[str], trainers: list[str], problem: str
+) -> None:
+    assert conflict(approvers, dispatchers, trainers) == problem
+
+
+def test_whoever_ran_it_again_has_dispatched_it_too() -> None:
+    attempts = [
+        {"actor": {"login": "ada"}, "triggering_actor": {"login": "ada"}},
+        {"actor": {"login": "ada"}, "triggering_actor": {"login": "eve"}},
+        {"actor": {"login": "Ada"}, "triggering_actor": None},
+    ]
+    assert dispatchers(attempts) == ("ada", "eve")
+    assert dispatchers([*attempts, {}]) == ("ada", "eve", "")

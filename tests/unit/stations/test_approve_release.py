@@ -23,7 +23,7 @@ class Written:
         self.tags = dict(tags)
 
     def version(self, name: str, version: str) -> ModelVersion:
-        return ModelVersion(name, version, "READY", "source", dict(self.tags), ())
+        return ModelVersion(name, version, "READY", "source", dict(self.tags), (), "")
 
     def run_tags(self, run_id: str) -> dict[str, str]:
         return {"mlflow.user": "ben"}
