@@ -4,10 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_release.errors import UsageError
+
 ENVIRONMENTS = ("staging", "production", "audit")
 SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 SETTINGS = ("AWS_ROLE", "EKS_CLUSTER")
 """Variables of an environment that give access to its cluster, in place of a kubeconfig."""
+
+ADDRESS = "MLFLOW_TRACKING_URI"
+"""Variable of the repository: where its workflows find the registry."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,17 @@ class Change:
     method: str
     path: str
     content: Mapping[str, Any]
+
+
+def check_address(address: str, next_step: str) -> None:
+    """Raise UsageError unless workflows can reach a registry at this address."""
+    if not address.startswith(("http://", "https://")):
+        raise UsageError(
+            f"variable {ADDRESS} of this repository",
+            expected="the address of an MLflow server, http:// or https://",
+            found=address or "nothing",
+            next_step=next_step,
+        )
 
 
 def changes(state: CurrentState, wanted: DesiredState) -> tuple[Change, ...]:

@@ -7,6 +7,7 @@ from model_release import commands
 from model_release.errors import UsageError
 from model_release.github import GitHub
 from model_release.github.protection import Rule, rules
+from model_release.github.repository import check_address
 from model_release.registry import check_name, check_version
 from model_release.report import Report, Table
 
@@ -35,14 +36,8 @@ def check_repository(
     check_name(model)
     if version:
         check_version(version)
-    if not tracking_uri.startswith(("http://", "https://")):
-        raise UsageError(
-            "variable MLFLOW_TRACKING_URI of this repository",
-            expected="the address of an MLflow server, http:// or https://",
-            found=tracking_uri or "nothing",
-            next_step=f"run {commands.setup_github()}, or set it under Settings → "
-            "Secrets and variables → Actions",
-        )
+    where = "set it under Settings → Secrets and variables → Actions"
+    check_address(tracking_uri, f"{where}, or run {commands.setup_github()}")
     if up_to == "staging":
         return Report(
             "protection of production", "passed", lines=["the release ends in staging: not checked"]

@@ -33,17 +33,19 @@ def setup_github(
         apply: whether to change anything.
 
     Raises:
-        UsageError: a repository, reviewer or variable that does not exist or is invalid.
+        UsageError: a repository, reviewer or variable that does not exist or is invalid; no
+            address of a registry, which is refused before anybody is asked.
         OutsideError: GitHub did not answer, or there is no token for it.
     """
+    given = {repository.ADDRESS: tracking_uri, **dict(_pair(text) for text in variables)}
+    repository.check_address(given[repository.ADDRESS], "give --tracking-uri ADDRESS")
     github = _github(name)
     default_branch = _default_branch(github)  # refuses what is no repository
     branch = branch or default_branch
     wanted = repository.DesiredState(branch, _people(github, reviewers), {
-        "MLFLOW_TRACKING_URI": tracking_uri,
         "COSIGN_ISSUER": ISSUER,
         "COSIGN_IDENTITY": f"https://github.com/{github.repository}/{WORKFLOW}@refs/heads/{branch}",
-        **dict(_pair(text) for text in variables),
+        **given,
     })  # fmt: skip
     state = _state(github, wanted.variables)
     changes = repository.changes(state, wanted)

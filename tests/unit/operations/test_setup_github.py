@@ -2,15 +2,17 @@
 
 import json
 import runpy
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from model_release import ROOT
+from model_release import ROOT, commands
 from tests.github import REPOSITORY, Recorded, environment, serve
 
-ARGUMENTS = ["--reviewer", "octocat", "--tracking-uri", "https://mlflow.example.com"]
+ADDRESS = ["--tracking-uri", "https://mlflow.example.com"]
+ARGUMENTS = ["--reviewer", "octocat", *ADDRESS]
 
 
 @pytest.fixture
@@ -22,7 +24,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
             "GITHUB_TOKEN": "ghp_token",
         }.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        for name in ("GITHUB_STEP_SUMMARY", "MLFLOW_TRACKING_URI"):
+            monkeypatch.delenv(name, raising=False)
         server.answers["GET "] = {"default_branch": "main", "private": False}
         server.answers["GET /users/octocat"] = {"login": "octocat", "id": 583231}
         yield server
@@ -62,9 +65,12 @@ def test_apply_sends_what_was_shown(recorded: Recorded) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "one to six logins"),
-        (["--reviewer", "nobody"], "reviewer 'nobody'"),
-        (["--reviewer", "octocat", "--variable", "x"], "NAME=VALUE"),
+        (ADDRESS, "one to six logins"),
+        ([*ADDRESS, "--reviewer", "nobody"], "reviewer 'nobody'"),
+        ([*ARGUMENTS, "--variable", "x"], "NAME=VALUE"),
+        ([*ARGUMENTS, "--variable", "MLFLOW_TRACKING_URI="], "address of an MLflow server"),
+        (["--reviewer", "octocat"], "address of an MLflow server"),
+        (["--reviewer", "octocat", "--tracking-uri", "<address>"], "found <address>"),
     ],
 )
 def test_wrong_usage(
@@ -73,6 +79,14 @@ def test_wrong_usage(
     assert script("setup_github.py", *arguments, "--apply") == 2
     assert said in capsys.readouterr().err
     assert made(recorded) == []
+
+
+def test_what_is_suggested_changes_nothing_as_it_stands(recorded: Recorded) -> None:
+    """A variable that is missing in this shell would be emptied, and the reviewers replaced."""
+    program, path, *arguments = shlex.split(commands.setup_github())
+    assert (program, path) == ("python", "scripts/setup_github.py")
+    assert script("setup_github.py", *arguments) == 2
+    assert recorded.asked == []
 
 
 CHECK = ["--model-name", "iris", "--model-version", "1", "--tracking-uri", "http://127.0.0.1:1"]
