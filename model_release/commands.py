@@ -17,6 +17,11 @@ SCRIPTS: dict[str, tuple[str, dict[str, str]]] = {
 """
 
 STATIONS = tuple(SCRIPTS)
+WITHOUT_TARGET = ("validate", "build")
+"""Stations that end before a target is chosen: their scripts have no such option."""
+
+WHICH_TARGET = "<local or kubernetes>"
+"""Stands where no target is known: whoever runs the command names it, none is guessed."""
 
 
 def before(station: str) -> tuple[str, ...]:
@@ -51,8 +56,9 @@ def station(
 ) -> str:
     """The script of one station; of the model's newest version where none is named."""
     called, options = SCRIPTS[name]
+    where = "" if name in WITHOUT_TARGET else target
     return script(
-        called, **options, model_name=model, model_version=version, target=target, push=push
+        called, **options, model_name=model, model_version=version, target=where, push=push
     )
 
 

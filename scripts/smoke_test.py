@@ -14,7 +14,7 @@ def smoke(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     from model_release.stations.smoke_test import smoke_test
 
     release = cli.release(arguments, workspace)
-    release.require_before("smoke")
+    release.require_before("smoke", arguments.target)
     if arguments.url:
         place: AbstractContextManager[str] = nullcontext(arguments.url.rstrip("/"))
     else:

@@ -65,7 +65,7 @@ class Audit:
     def model(self, name: str) -> tuple[list[Difference], list[str]]:
         """The differences of one model, and what is worth a line without being one."""
         self.workspace.progress.step(f"auditing {name}")
-        ledger = read_ledger(self.workspace.registry, name)
+        ledger = read_ledger(self.workspace.registry, name, self.target.name)
         entry = ledger.under_way
         if entry and _age(entry.at) < self.grace:
             return [], [
@@ -84,7 +84,7 @@ class Audit:
         registry = self.workspace.registry
         kinds = {each.kind for each in found if each.fixable}
         try:
-            ledger = read_ledger(registry, name)
+            ledger = read_ledger(registry, name, self.target.name)
             if ledger.under_way and ledger.under_way.kind != "rollback":
                 ledger, _ = moves.finish(ledger, ledger.under_way, force=True)
             current = ledger.current()

@@ -30,13 +30,14 @@ def compare_champion(workspace: Workspace, model: str, version: str | None) -> R
     config = workspace.config(model)
     champion = champion_of(workspace, model)
     if champion is None or config.gates.champion.skip:
+        first = commands.release(model, target=commands.WHICH_TARGET)
         raise UsageError(
             f"champion of {model}",
             expected="a champion to compare with, and a champion gate that is not skipped",
             found="no version has the alias champion"
             if champion is None
             else f"gates.champion.skip: {config.gates.champion.skip}",
-            next_step=f"release a first version: {commands.release(model)}"
+            next_step=f"release a first version: {first}"
             if champion is None
             else f"remove skip from gates.champion in {config.source}",
         )

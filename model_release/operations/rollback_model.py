@@ -64,7 +64,7 @@ def rollback_model(
     registry = workspace.registry
     workspace.progress.station("roll back", model)
     aliases = check_claims(registry, model)
-    ledger, entry = _under_way(read_ledger(registry, model), version, release_id)
+    ledger, entry = _under_way(read_ledger(registry, model, target.name), version, release_id)
     if entry:
         workspace.progress.step(f"going on with the rollback to {entry.after} of {entry.at}")
     release = load(registry, entry.release if entry else _goal(ledger, version, release_id))
@@ -148,7 +148,7 @@ def _goal(ledger: Ledger, version: str, release_id: str) -> str:
             found=f"champions so far: {', '.join(known) or 'none'}",
             next_step="give one of them with --model-version"
             if known
-            else f"release a version first: {commands.release(ledger.model)}",
+            else "release a version first: " + commands.release(ledger.model, target=ledger.target),
         )
     return goal.release
 

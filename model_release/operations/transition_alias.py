@@ -11,8 +11,11 @@ from model_release.workspace import Workspace
 
 def _owned(model: str) -> dict[str, str]:
     """Aliases that say what serves where, and the commands that move them."""
-    either = f"{commands.station('promote', model)} or {commands.rollback(model)}"
-    return {CHAMPION: either, PREVIOUS: either, "staging": commands.station("smoke", model)}
+    where = commands.WHICH_TARGET
+    promote = commands.station("promote", model, target=where)
+    either = f"{promote} or {commands.rollback(model, target=where)}"
+    smoke = commands.station("smoke", model, target=where)
+    return {CHAMPION: either, PREVIOUS: either, "staging": smoke}
 
 
 def transition_alias(

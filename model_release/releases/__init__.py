@@ -71,8 +71,10 @@ class Release(KeptRelease):
         except UsageError:  # released before manifests were kept
             return ""
 
-    def require_before(self, station: str) -> None:
+    def require_before(self, station: str, target: str = commands.WHICH_TARGET) -> None:
         """Check that the stations before this one let it on, and that all they left is as it was.
+
+        `target` is the name of the target, for the command that is suggested.
 
         Raises:
             UsageError: one has not let it on; names the first.
@@ -84,7 +86,8 @@ class Release(KeptRelease):
                     f"release {short_id(self.id)} of {self.model} {self.version}",
                     expected=f"station {earlier} passed",
                     found=self.result(earlier) or "not run",
-                    next_step=f"run {commands.station(earlier, self.model, self.version)}",
+                    next_step="run "
+                    + commands.station(earlier, self.model, self.version, target=target),
                 )
         self.check()
 

@@ -31,12 +31,16 @@ NEWER = "use the version of this software that wrote it, or a newer version"
 
 @dataclass(frozen=True)
 class Ledger:
-    """A ledger as it was when it was read. Empty where the model has none yet."""
+    """A ledger as it was when it was read. Empty where the model has none yet.
+
+    `target` is the name of the target, for the commands that are suggested about it.
+    """
 
     registry: Registry
     model: str
     run_id: str
     entries: tuple[Entry, ...]
+    target: str = commands.WHICH_TARGET
 
     def current(self, alias: str = history.CHAMPION) -> Entry | None:
         """The move that gave an alias to the version that has it."""
@@ -49,7 +53,7 @@ class Ledger:
 
     def again(self) -> "Ledger":
         """The ledger as it is now."""
-        return read_ledger(self.registry, self.model)
+        return read_ledger(self.registry, self.model, self.target)
 
     def decide(
         self,
@@ -115,7 +119,7 @@ def overtaken(winner: Entry, model: str) -> RefusedError:
     )
 
 
-def read_ledger(registry: Registry, model: str) -> Ledger:
+def read_ledger(registry: Registry, model: str, target: str = commands.WHICH_TARGET) -> Ledger:
     """The ledger of a model, empty where it has none.
 
     Raises:
@@ -124,7 +128,7 @@ def read_ledger(registry: Registry, model: str) -> Ledger:
     tags = registry.experiment_tags(EXPERIMENTS + model)
     run_id = (tags or {}).get(POINTER, "")
     if not run_id:
-        return Ledger(registry, model, "", ())
+        return Ledger(registry, model, "", (), target)
     told = registry.run_tags(run_id).get("ledger.format", "")
     if not told.isdecimal() or int(told) > FORMAT:
         raise OutsideError(
@@ -134,7 +138,7 @@ def read_ledger(registry: Registry, model: str) -> Ledger:
             next_step=NEWER,
         )
     entries = _entries(registry.run_parameters(run_id), f"ledger of {model} (run {run_id})")
-    return Ledger(registry, model, run_id, entries)
+    return Ledger(registry, model, run_id, entries, target)
 
 
 def begin_ledger(registry: Registry, model: str) -> str:

@@ -47,7 +47,8 @@ def fence(ledger: Ledger, alias: str, found: str) -> None:
             f"{alias} of {ledger.model}",
             expected=f"version {current.after}, as the ledger has it since {current.at}",
             found=f"version {found or 'none'}: somebody moved the alias by hand, or deleted it",
-            next_step=f"run {commands.audit(ledger.model)}, which names the command that mends it",
+            next_step=f"run {commands.audit(ledger.model, target=ledger.target)}, "
+            "which names the command that mends it",
         )
 
 
@@ -96,7 +97,8 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
             f"{entry.alias} of {model}",
             expected=f"version {entry.before or 'none'}, as when the move was decided",
             found=f"version {found or 'none'}: somebody else moved it",
-            next_step=f"run {commands.audit(model)}, which names the command that mends it",
+            next_step=f"run {commands.audit(model, target=ledger.target)}, "
+            "which names the command that mends it",
         )
     if found != entry.after:
         registry.set_alias(model, entry.alias, entry.after)
@@ -106,7 +108,7 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
                 expected=f"version {entry.after}, as just written",
                 found=f"version {read or 'none'}",
                 next_step="something else writes this alias: stop it, then run "
-                f"{commands.audit(model, fix=True)}",
+                f"{commands.audit(model, fix=True, target=ledger.target)}",
             )
     if entry.alias == CHAMPION and entry.before not in ("", entry.after) and entry.kind != "mend":
         _remember(registry, model, entry.before)
@@ -141,7 +143,7 @@ def settle(ledger: Ledger) -> Ledger:
             expected="no rollback under way",
             found=f"under way since {entry.at}, by {entry.by}",
             next_step="wait until it ends; if its process was killed, go on with it: "
-            f"{commands.resume(ledger.model, entry.release)}",
+            f"{commands.resume(ledger.model, entry.release, ledger.target)}",
         )
     return finish(ledger, entry)[0]
 

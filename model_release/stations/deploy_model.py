@@ -40,7 +40,8 @@ def deploy_model(
         RefusedError: no approval, or the server does not answer as the validated model did.
         OutsideError: the server does not start, its port is taken, and the like.
     """
-    release.require_before("approve" if environment == "production" else "deploy-staging")
+    next_station = "approve" if environment == "production" else "deploy-staging"
+    release.require_before(next_station, target.name)
     deployment = prepared(workspace, release, target)
     if environment == "production":
         if target.runs_images:

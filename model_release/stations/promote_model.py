@@ -21,8 +21,8 @@ def promote_model(release: Release, target: Target) -> Release:
             somebody else's promotion won.
         OutsideError: the alias does not read back as written.
     """
-    release.require_before("promote")
-    ledger = read_ledger(release.registry, release.model)
+    release.require_before("promote", target.name)
+    ledger = read_ledger(release.registry, release.model, target.name)
     check_production(release, target)
     aliases = check_claims(release.registry, release.model)
     ledger, aliases = _settled(ledger, release, aliases)

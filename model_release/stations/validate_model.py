@@ -157,12 +157,15 @@ def champion_of(workspace: Workspace, model: str) -> MeasuredModel | None:
     path, digest = workspace.fetch_model(found)
     released = releases.newest(workspace.registry, model, number, state="released")
     if released and released.digest != digest:
+        back = commands.rollback(
+            model, reason="files of the champion changed", target=commands.WHICH_TARGET
+        )
         raise RefusedError(
             f"champion {model} {number}",
             expected=f"digest {released.digest}, as released",
             found=digest,
             next_step="the files changed after the release: restore them in the artifact store, or "
-            f"{commands.rollback(model, reason='files of the champion changed')}",
+            f"run {back}",
         )
     lock = None
     if released:

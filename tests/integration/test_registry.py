@@ -123,8 +123,14 @@ def test_a_station_is_recorded_with_its_evidence(workspace: Workspace) -> None:
     read = releases.load(replace(workspace).registry, begun.id)
     read.require_before("build")
     assert read.json("validate/x.json") == {"a": 1}
-    with pytest.raises(UsageError, match=r"build_image\.py"):
-        read.require_before("deploy-staging")
+    with pytest.raises(UsageError, match=r"build_image\.py --model-name record --model-version 1$"):
+        read.require_before("deploy-staging", "kubernetes")
+    read.record("build", "passed")
+    read = releases.load(read.registry, begun.id)
+    with pytest.raises(UsageError, match=r"deploy_model\.py .*--target kubernetes$"):
+        read.require_before("smoke", "kubernetes")
+    with pytest.raises(UsageError, match=r"deploy_model\.py .*--target '<local or kubernetes>'$"):
+        read.require_before("smoke")
 
 
 def test_a_ledger_of_the_future_is_not_guessed_at(workspace: Workspace) -> None:

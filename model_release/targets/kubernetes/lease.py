@@ -55,8 +55,9 @@ class Lease:
                 f"lease {self._name}",
                 expected="to be held until the end of this deploy",
                 found="taken by another deploy while the API server could not be reached",
-                next_step=f"run `{commands.script('release_status')}` to see what the other deploy "
-                "did, then run the same command again; this deploy stopped its changes",
+                next_step=f"run `{commands.script('release_status', target='kubernetes')}` to see "
+                "what the other deploy did, then run the same command again; this deploy stopped "
+                "its changes",
             )
 
     def start(self) -> None:

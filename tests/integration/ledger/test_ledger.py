@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -303,5 +304,8 @@ def test_a_promotion_waits_for_a_rollback_under_way(
     read_ledger(registry, model).decide(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
-    with pytest.raises(RefusedError, match=rf"rollback_model\.py.*--release {first}"):
-        promote_model(third, fixed_target(third))
+    goes_on = rf"rollback_model\.py.*--release {first} .*--target"
+    with pytest.raises(RefusedError, match=f"{goes_on} kubernetes$"):
+        promote_model(third, replace(fixed_target(third), name="kubernetes"))
+    with pytest.raises(RefusedError, match=f"{goes_on} '<local or kubernetes>'$"):
+        moves.settle(read_ledger(registry, model))
