@@ -20,6 +20,9 @@ STATIONS = tuple(SCRIPTS)
 WITHOUT_TARGET = ("validate", "build")
 """Stations that end before a target is chosen: their scripts have no such option."""
 
+APPROVER, REASON = "<your name>", "<reason>"
+"""Stand for what only a person can say; each check refuses them as they stand."""
+
 WHICH_TARGET = "<local or kubernetes>"
 """Stands where no target is known: whoever runs the command names it, none is guessed."""
 
@@ -72,7 +75,7 @@ def rollback(
     *,
     version: str = "",
     release: str = "",
-    reason: str = "what is wrong",
+    reason: str = REASON,
     target: str = "",
 ) -> str:
     """The way back to the champion before, or to a version or release that was champion once."""

@@ -30,11 +30,13 @@ class RolledBack:
 def check_reason(reason: str) -> str:
     """Return a reason that says something, or raise UsageError."""
     words = " ".join(reason.split())
-    if not words or len(words) > LONGEST_REASON or not any(c.isalpha() for c in words):
+    left_open = words.startswith("<") and words.endswith(">")  # as in a suggested command
+    says = any(c.isalpha() for c in words) and not left_open
+    if not says or len(words) > LONGEST_REASON:
         raise UsageError(
             "reason",
             expected=f"words that the ledger can keep, {LONGEST_REASON} characters at most",
-            found=f"{len(words)} characters" if words else "none",
+            found=words if left_open else f"{len(words)} characters" if words else "none",
             next_step="give --reason, such as --reason 'answers wrong since Monday'",
         )
     return words

@@ -222,7 +222,7 @@ def _way_back(facts: Facts) -> Iterator[Part]:
         return
     model, version = facts.release.model, champion.version
     through_github = commands.workflow(
-        "model-rollback", model_name=model, model_version=version, reason="what is wrong"
+        "model-rollback", model_name=model, model_version=version, reason=commands.REASON
     )
     yield Part(
         "The way back",

@@ -63,7 +63,10 @@ def approve(release: Release, approval: Approval) -> Release:
         )
     if approval.protected:
         again = commands.release(
-            release.model, release.version, target=approval.target, approve="name"
+            release.model,
+            release.version,
+            target=approval.target,
+            approve=commands.APPROVER,
         )
         raise RefusedError(
             f"{release.model} {release.version} waits for approval: production is protected",

@@ -105,8 +105,8 @@ def describe(runner: ScriptRunner, version: str, since: str) -> str:
 def page(version: str) -> str:
     """The page that 0.1 made of it; its way back has had one spelling of the reason since."""
     text = (EARLIER / "pages" / f"{version}.md").read_text(encoding="utf-8")
-    text = text.replace('-f reason="why"', "-f 'reason=what is wrong'")
-    return text.replace('--reason "why"', "--reason 'what is wrong'")
+    text = text.replace('-f reason="why"', "-f 'reason=<reason>'")
+    return text.replace('--reason "why"', "--reason '<reason>'")
 
 
 def check_before(runner: ScriptRunner) -> None:

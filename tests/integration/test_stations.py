@@ -122,7 +122,7 @@ def test_a_protected_production_waits_for_a_name(
     assert script(*road) == 1
     said = capsys.readouterr()
     assert "guarded 1 waits for approval: production is protected" in said.err
-    assert "next: run make release MODEL=guarded VERSION=1 TARGET=local APPROVE=name" in said.err
+    assert "MODEL=guarded VERSION=1 TARGET=local 'APPROVE=<your name>'" in said.err
     waiting = started(workspace.registry, "guarded", "1")
     assert (waiting.state, workspace.registry.alias("guarded", "champion")) == ("open", None)
 

@@ -121,9 +121,9 @@ def test_manifest_difference() -> None:
 def test_the_way_back_is_a_command_to_be_copied() -> None:
     assert part("The way back").code.splitlines() == [
         "gh workflow run model-rollback.yaml -f model_name=fraud -f model_version=1 "
-        "-f 'reason=what is wrong'",
+        "-f 'reason=<reason>'",
         "python scripts/rollback_model.py --model-name fraud --model-version 1 "
-        "--reason 'what is wrong' --target kubernetes",
+        "--reason '<reason>' --target kubernetes",
     ]
     assert part("The way back", facts(champion=False)).code == ""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from model_release import commands
 from model_release.errors import RefusedError, UsageError
 from model_release.releases import Release
 from model_release.stations.approve_model import Approval, approve
@@ -41,9 +42,15 @@ def test_named_approver_is_recorded(release: Release) -> None:
 
 
 def test_protected_waits_and_writes_nothing(release: Release) -> None:
-    with pytest.raises(RefusedError, match=r"waits for approval.*APPROVE=name"):
+    with pytest.raises(RefusedError, match=r"waits for approval.*'APPROVE=<your name>'"):
         approve(release, Approval(protected=True, user="ci"))
     assert release.registry.runs == []  # type: ignore[attr-defined]
+
+
+def test_what_is_suggested_waits_for_a_name() -> None:
+    """It is pasted at night, and nobody of that name approved."""
+    with pytest.raises(UsageError, match=r"approver '<your name>'"):
+        Approval(protected=True, user="ci", given=commands.APPROVER)
 
 
 def test_unprotected_takes_who_started_it(release: Release) -> None:
