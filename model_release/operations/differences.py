@@ -232,11 +232,11 @@ def _served(seen: Seen) -> Iterator[Difference]:
                 fixable=True,
             )  # fmt: skip
         else:
-            anew = commands.release(seen.model, target=seen.target)
+            anew = commands.release(seen.model, target=seen.target)  # replaces what serves
             yield Difference(
                 "deployment-changed", seen.model, wanted, found,
                 "somebody deployed it without a release, or edited the deployment",
-                restore if current else f"{commands.make('stop')}, then {anew}",
+                restore if current else anew,
             )  # fmt: skip
     elif served.identity.digest != seen.recorded or seen.changes:
         yield Difference(

@@ -109,6 +109,13 @@ def test_what_is_deployed_before_anything_was_promoted() -> None:
     )
 
 
+def test_what_serves_without_any_release_is_replaced_where_it_serves() -> None:
+    served = Served(Identity("iris", "1", "sha256:a", "r1"), 1, "unknown")
+    (told,) = differences(Seen("iris", aliases={}, served=served, target="kubernetes"))
+    assert (told.kind, told.fixable) == ("deployment-changed", False)
+    assert told.mend == "make release MODEL=iris TARGET=kubernetes"
+
+
 def test_several_at_once_are_all_told() -> None:
     told = found(aliases={"champion": "5"}, files="sha256:b", served=None, build="gone")
     assert [each.kind for each in told] == [
