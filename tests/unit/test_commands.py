@@ -134,7 +134,20 @@ def test_a_station_is_a_script(station: str, parse: Parse) -> None:
     taken = parse(commands.station(station, "iris", "2"))
     assert taken
     assert (taken.model_name, taken.model_version) == ("iris", "2")
-    assert getattr(taken, "environment", "") in ("", station.removeprefix("deploy-"), "production")
+    where = {
+        "deploy-staging": "staging",
+        "deploy-production": "production",
+        "approve": "production",
+    }
+    assert getattr(taken, "environment", "") == where.get(station, "")
+
+
+@pytest.mark.parametrize("station", commands.STATIONS)
+def test_a_station_goes_to_a_target_where_it_has_one(station: str, parse: Parse) -> None:
+    taken = parse(commands.station(station, "iris", target="kubernetes"))
+    assert getattr(taken, "target", "none") == (
+        "none" if station in ("validate", "build") else "kubernetes"
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
