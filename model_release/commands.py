@@ -20,7 +20,7 @@ STATIONS = tuple(SCRIPTS)
 WITHOUT_TARGET = ("validate", "build")
 """Stations that end before a target is chosen: their scripts have no such option."""
 
-APPROVER, REASON = "<your name>", "<reason>"
+APPROVER, REASON, REGISTRY = "<your name>", "<reason>", "<host/path>"
 """Stand for what only a person can say; each check refuses them as they stand."""
 
 WHICH_TARGET = "<local or kubernetes>"
@@ -57,11 +57,19 @@ def workflow(name: str, **inputs: str) -> str:
 def station(
     name: str, model: str, version: str = "", *, target: str = "", push: bool = False
 ) -> str:
-    """The script of one station; of the model's newest version where none is named."""
+    """The script of one station; of the model's newest version where none is named.
+
+    With `push`, to an image registry that is not known here.
+    """
     called, options = SCRIPTS[name]
-    where = "" if name in WITHOUT_TARGET else target
     return script(
-        called, **options, model_name=model, model_version=version, target=where, push=push
+        called,
+        **options,
+        model_name=model,
+        model_version=version,
+        target="" if name in WITHOUT_TARGET else target,
+        image_registry=REGISTRY if push else "",
+        push=push,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from model_release import ROOT
+from model_release import ROOT, commands
 from model_release.errors import RefusedError, UsageError
 from model_release.identity import PREFIX, short_id, slug
 from model_release.image import docker, signing
@@ -87,11 +87,11 @@ def _signer(wanted: ImageSettings) -> signing.Signing:
     Raises:
         UsageError: no registry, or an image that has to be signed by a key that is not here.
     """
-    if not wanted.registry:
+    if not wanted.registry or wanted.registry == commands.REGISTRY:
         raise UsageError(
             "registry of the image",
             expected="a registry and path, such as ghcr.io/owner",
-            found="none",
+            found=wanted.registry or "none",
             next_step="give --image-registry, or set IMAGE_REGISTRY",
         )
     signer = signing.Signing.from_environment(os.environ)

@@ -134,7 +134,8 @@ def _check_image(reference: str, release: Release) -> None:
             f"image {reference}",
             expected=f"label {DIGEST_LABEL} {release.digest}, which the gates judged",
             found=digest or "none",
-            next_step=f"somebody changed the release's tag {names.IMAGE}; run {_build(release)}",
+            next_step=f"somebody changed the release's tag {names.IMAGE}; begin a new release: "
+            + commands.station("validate", release.model, release.version),
         )
 
 

@@ -31,12 +31,12 @@ def check_pods(base: str, members: Sequence[Pod], wanted: Identity) -> None:
     for pod in members:
         found = _identity(pod_url(base, pod.name))
         if different := wanted.differences(found):
-            build = commands.station("build", wanted.model, wanted.version, push=True)
+            anew = commands.station("validate", wanted.model, wanted.version)
             raise OutsideError(
                 f"server of pod {pod.name}",
                 expected=found.differences(wanted),
                 found=different,
-                next_step=f"the image holds another release: build it again with `{build}`",
+                next_step=f"the image holds another release: begin a new one with `{anew}`",
             )
 
 

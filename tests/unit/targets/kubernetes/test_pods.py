@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from model_release.errors import OutsideError
 from model_release.identity import Identity
-from model_release.targets.kubernetes.pods import fault, pod_url
+from model_release.targets.kubernetes.pods import check_pods, fault, pod_url
 from model_release.targets.kubernetes.rollout import Pod
 
 IDENTITY = Identity("iris", "2", "sha256:ab", "r2")
@@ -47,6 +48,13 @@ def test_a_pod_that_answers_as_it_should_has_no_fault(base: str) -> None:
 def test_a_pod_of_another_release_is_named_with_what_it_is(base: str) -> None:
     told = fault(base, POD, replace(IDENTITY, version="3", release="r3"))
     assert told == "pod iris-1: version 2; release r2"
+
+
+def test_an_image_of_another_release_needs_a_new_one(base: str) -> None:
+    """Building again would find the recorded image in its registry, and leave it as it is."""
+    with pytest.raises(OutsideError) as caught:
+        check_pods(base, [POD], replace(IDENTITY, release="r3"))
+    assert "python scripts/validate_model.py --model-name iris" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
