@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NAMED = re.compile(r"[\w./@#=,-]+")
+BRANCH = re.compile(r"[\w./@#=,-]+")
 """A branch by its name: no character that means something in a pattern, to whoever reads it."""
+
+EVERY, PROTECTED, NAMED = "every branch", "protected branches", "named branches"
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,7 @@ def rules(
     """
     if environment is None:
         return (Rule("environment", f"{name} exists", "no such environment", holds=False),)
-    reviews = [
-        rule
-        for rule in environment.get("protection_rules") or ()
-        if rule.get("type") == "required_reviewers"
-    ]
-    people = [_name(each) for rule in reviews for each in rule.get("reviewers") or ()]
-    alone = bool(reviews) and all(rule.get("prevent_self_review") is True for rule in reviews)
+    people, alone = reviewers(environment)
     return (
         Rule("required reviewers", "at least one", ", ".join(people) or "none", bool(people)),
         Rule(
@@ -46,17 +42,37 @@ def rules(
             "off" if alone else "on",
             alone,
         ),
-        _branches(environment.get("deployment_branch_policy"), branches),
+        _branches(deploying_branches(environment), branches),
     )
 
 
-def _branches(policy: Mapping[str, Any] | None, patterns: Sequence[str]) -> Rule:
-    name, required = "branches", "protected or named branches only, no patterns and no tags"
-    if not policy:
-        return Rule(name, required, "every branch may deploy", holds=False)
+def reviewers(environment: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Who reviews deployments to an environment; whether who dispatched one cannot."""
+    reviews = [
+        rule
+        for rule in environment.get("protection_rules") or ()
+        if rule.get("type") == "required_reviewers"
+    ]
+    people = [_name(each) for rule in reviews for each in rule.get("reviewers") or ()]
+    alone = bool(reviews) and all(rule.get("prevent_self_review") is True for rule in reviews)
+    return people, alone
+
+
+def deploying_branches(environment: Mapping[str, Any]) -> str:
+    """Which branches may deploy to an environment: EVERY, PROTECTED or NAMED."""
+    policy = environment.get("deployment_branch_policy") or {}
     if policy.get("protected_branches"):
-        return Rule(name, required, "protected branches", holds=True)
-    named = bool(patterns) and all(NAMED.fullmatch(pattern) for pattern in patterns)
+        return PROTECTED
+    return NAMED if policy.get("custom_branch_policies") else EVERY
+
+
+def _branches(which: str, patterns: Sequence[str]) -> Rule:
+    name, required = "branches", "protected or named branches only, no patterns and no tags"
+    if which == EVERY:
+        return Rule(name, required, "every branch may deploy", holds=False)
+    if which == PROTECTED:
+        return Rule(name, required, PROTECTED, holds=True)
+    named = bool(patterns) and all(BRANCH.fullmatch(pattern) for pattern in patterns)
     found = ", ".join(patterns) or "custom policies, none of them named"
     return Rule(name, required, found, holds=named)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_release.errors import UsageError
+from model_release.github.protection import NAMED, deploying_branches, reviewers
 
 ENVIRONMENTS = ("staging", "production", "audit")
 SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
@@ -126,32 +127,21 @@ def _rules(environment: Mapping[str, Any] | None) -> str:
     """The rules of an environment in words; "" where there is none."""
     if environment is None:
         return ""
-    reviews = [
-        rule
-        for rule in environment.get("protection_rules") or ()
-        if rule.get("type") == "required_reviewers"
-    ]
-    people = sorted(
-        str((each.get("reviewer") or {}).get("login") or (each.get("reviewer") or {}).get("slug"))
-        for rule in reviews
-        for each in rule.get("reviewers") or ()
-    )
-    alone = bool(reviews) and all(rule.get("prevent_self_review") for rule in reviews)
-    policy = environment.get("deployment_branch_policy") or {}
-    return _said(people, alone, bool(policy.get("custom_branch_policies")))
+    people, alone = reviewers(environment)
+    return _said(sorted(people), alone, deploying_branches(environment))
 
 
 def _wanted_rules(name: str, wanted: DesiredState) -> str:
     reviewed = name == "production"
-    return _said(sorted(wanted.reviewers) if reviewed else [], reviewed, branches=True)
+    return _said(sorted(wanted.reviewers) if reviewed else [], reviewed, NAMED)
 
 
-def _said(people: Sequence[str], alone: bool, branches: bool) -> str:
+def _said(people: Sequence[str], alone: bool, branches: str) -> str:
     return "; ".join(
         (
             f"reviewers {', '.join(people) or 'none'}",
             f"self-review {'off' if alone else 'on'}",
-            "named branches" if branches else "every branch",
+            branches,
         )
     )
 

@@ -1,5 +1,9 @@
 """What a repository has to be, what it is, and the requests between."""
 
+from dataclasses import replace
+
+import pytest
+
 from model_release.github.repository import CurrentState, DesiredState, changes, missing_secrets
 from tests.github import environment
 
@@ -65,6 +69,35 @@ def test_what_differs_is_changed_and_nothing_else() -> None:
             "https://other.example.com",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "now"),
+    [
+        (
+            {"deployment_branch_policy": {"protected_branches": True}},
+            "reviewers octocat, release; self-review off; protected branches",
+        ),
+        (
+            {"deployment_branch_policy": None},
+            "reviewers octocat, release; self-review off; every branch",
+        ),
+        (
+            {"protection_rules": [{"type": "required_reviewers", "reviewers": [{"type": "User"}]}]},
+            "reviewers unknown; self-review on; named branches",
+        ),
+        (
+            {"protection_rules": [{"type": "required_reviewers", "prevent_self_review": "yes"}]},
+            "reviewers none; self-review on; named branches",
+        ),
+    ],
+)
+def test_what_is_there_is_read_as_the_check_of_protection_reads_it(
+    found: dict[str, object], now: str
+) -> None:
+    there = {**ready().environments, "production": environment(**found)}
+    (change,) = changes(replace(ready(), environments=there), WANTED)
+    assert (change.what, change.now) == ("environment production", now)
 
 
 def test_missing_secrets_are_named_with_the_command_that_sets_them() -> None:
