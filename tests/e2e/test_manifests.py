@@ -182,7 +182,7 @@ def scaled(probe: ProbeInStaging) -> ProbeInStaging:
                     assert answer.json() == {"predictions": [5.0]}
 
     with (
-        Kubectl(probe.namespace).proxy(probe.name) as base,
+        Kubectl(probe.namespace, "staging").proxy(probe.name) as base,
         ThreadPoolExecutor() as pool,
     ):
         list(pool.map(load, [f"{base}/services/{probe.name}:http/proxy"] * 4))

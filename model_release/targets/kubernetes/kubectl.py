@@ -45,7 +45,10 @@ MEND = (
     (UNREACHABLE.pattern, "an API server that answers",
      "check that the cluster runs and that this machine's network reaches it"),
 )  # fmt: skip
-"""What kubectl says, what was expected, what the reader can do; the first that fits is told."""
+"""What kubectl says, what was expected, what the reader can do; the first that fits is told.
+
+The environment is filled in: a shell reads `<environment>` as a redirection.
+"""
 
 RETRY_EVERY_SECONDS = 1.0
 PROXY_SECONDS = 15.0
@@ -70,12 +73,14 @@ class Kubectl:
 
     Args:
         namespace: where every call works.
+        environment: whose namespace that is, for the command that prepares it.
         context: of the kubeconfig; the current one if empty.
         retry_seconds: seconds for which a call is tried again while the API server does not answer.
         timeout: seconds that a single call may take.
     """
 
     namespace: str
+    environment: str
     context: str = ""
     retry_seconds: float = 5.0
     timeout: float = 60.0
@@ -173,7 +178,7 @@ class Kubectl:
         # `diff` exits with 1 where something differs, and also where it failed and printed nothing.
         if done.returncode in allowed and (done.returncode == 0 or done.stdout):
             return done.stdout
-        raise _error(arguments, done, self.namespace)
+        raise _error(arguments, done, self)
 
 
 def _called(arguments: tuple[str, ...]) -> str:
@@ -182,7 +187,7 @@ def _called(arguments: tuple[str, ...]) -> str:
 
 
 def _error(
-    arguments: tuple[str, ...], done: subprocess.CompletedProcess[str], namespace: str
+    arguments: tuple[str, ...], done: subprocess.CompletedProcess[str], kubectl: Kubectl
 ) -> KubectlError:
     """The error of a failed call: what kubectl said, and what mends it."""
     lines = [line for line in done.stderr.strip().splitlines() if not LOGGED.match(line)]
@@ -192,11 +197,11 @@ def _error(
     expected, next_step = "", "try again; if it fails again, read `kubectl get events`"
     for pattern, wanted, mend in MEND:
         if re.search(pattern, said):
-            expected, next_step = wanted, mend.replace("{environment}", "<environment>")
+            expected, next_step = wanted, mend.format(environment=kubectl.environment)
             break
     kind = UnreachableError if UNREACHABLE.search(said) else KubectlError
     error = kind(
-        f"{_called(arguments)} in namespace {namespace}",
+        f"{_called(arguments)} in namespace {kubectl.namespace}",
         expected=expected,
         found=said[:600],
         next_step=next_step,

@@ -211,7 +211,7 @@ class KubernetesTarget:
     def _kubectl(self, environment: str) -> Kubectl:
         if environment not in ENVIRONMENTS:
             raise unknown_environment(environment, ENVIRONMENTS)
-        return Kubectl(manifests.namespace(self.k8s, environment), self.context)
+        return Kubectl(manifests.namespace(self.k8s, environment), environment, self.context)
 
 
 def _preflight(slot: Slot, manifest: str | None) -> tuple[str | None, list[str]]:

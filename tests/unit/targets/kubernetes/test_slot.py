@@ -12,7 +12,7 @@ from model_release.targets.kubernetes.slot import Good, Slot
 from tests.unit.targets.kubernetes.conftest import Says
 
 IDENTITY = Identity("iris", "3", "sha256:0", "r")
-SLOT = Slot(Kubectl("models", retry_seconds=0), ROOT / "k8s", "production", "iris")
+SLOT = Slot(Kubectl("models", "production", retry_seconds=0), ROOT / "k8s", "production", "iris")
 
 
 def record(**data: object) -> str:
