@@ -1,6 +1,6 @@
 """What a Deployment and its pods say about a rollout, and waiting for its end."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,15 +73,22 @@ def look(kubectl: Kubectl, slug: str) -> Snapshot:
     """Read both tracks of a model by one call."""
     found = kubectl.json("get", "deployments,pods", f"--selector={NAME}={slug}")["items"]
     found.sort(key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
+    deployments = [each for each in found if each["kind"] == "Deployment"]
+    states = {_track(each): read_status(each) for each in deployments}
+    return Snapshot(states, by_track(each for each in found if each["kind"] == "Pod"))
+
+
+def by_track(pods: Iterable[Any]) -> dict[str, list[Pod]]:
+    """Pods as the API server tells them, by track; one without a known track is left out."""
     tracks: dict[str, list[Pod]] = {STABLE: [], CANARY: []}
-    states = {}
-    for each in found:
-        track = each["metadata"]["labels"].get(TRACK, "")
-        if each["kind"] == "Deployment":
-            states[track] = read_status(each)
-        elif track in tracks:
+    for each in pods:
+        if (track := _track(each)) in tracks:
             tracks[track].append(read_pod(each))
-    return Snapshot(states, tracks)
+    return tracks
+
+
+def _track(resource: Any) -> str:
+    return str(resource["metadata"].get("labels", {}).get(TRACK, ""))
 
 
 def follow(kubectl: Kubectl, slug: str, track: str, seconds: float, progress: Tell) -> list[Pod]:

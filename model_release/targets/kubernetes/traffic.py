@@ -19,9 +19,9 @@ from model_release.answers import Tolerances, first_difference
 from model_release.errors import OutsideError
 from model_release.smoke import Case
 from model_release.targets.kubernetes.canary_analysis import Sample
-from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE, TRACK
+from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE
 from model_release.targets.kubernetes.pods import pod_url
-from model_release.targets.kubernetes.rollout import Pod, read_pod
+from model_release.targets.kubernetes.rollout import Pod, by_track
 
 TICK_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
@@ -47,9 +47,7 @@ def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[P
             found=f"{type(error).__name__}: {error}",
             next_step="check that the API server answers, then run the same command again",
         ) from error
-    tracks: dict[str, list[Pod]] = {STABLE: [], CANARY: []}
-    for each in found:
-        tracks[each["metadata"]["labels"][TRACK]].append(read_pod(each))
+    tracks = by_track(found)
     return tracks[STABLE], tracks[CANARY]
 
 

@@ -9,7 +9,7 @@ from model_release.errors import OutsideError
 from model_release.identity import Identity
 from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, STABLE, TRACK
-from model_release.targets.kubernetes.rollout import read_pod, read_status, until_gone
+from model_release.targets.kubernetes.rollout import by_track, read_pod, read_status, until_gone
 from model_release.targets.kubernetes.target import summary
 from model_release.targets.kubernetes.traffic import read_metrics
 
@@ -66,6 +66,21 @@ def test_a_pods_trouble_is_named_when_there_is_no_hope(
     container: dict[str, Any], trouble: str
 ) -> None:
     assert read_pod(pod(container)).trouble == (trouble and f"pod iris-1: {trouble}")
+
+
+def test_pods_are_told_by_track_and_one_without_a_track_is_none_of_ours() -> None:
+    """Somebody took a pod's label away, as one does to look into it, in the middle of a canary."""
+    labels = ({TRACK: STABLE}, {TRACK: CANARY}, {TRACK: "mine"}, {}, None)
+    pods = [pod({"state": {}}) for _ in labels]
+    for number, (each, given) in enumerate(zip(pods, labels, strict=True)):
+        each["metadata"]["name"] = f"iris-{number}"
+        if given is not None:
+            each["metadata"]["labels"] = given
+    found = by_track(pods)
+    assert {track: [each.name for each in those] for track, those in found.items()} == {
+        STABLE: ["iris-0"],
+        CANARY: ["iris-1"],
+    }
 
 
 def test_a_pod_that_no_node_takes() -> None:
