@@ -34,8 +34,9 @@ release: venv ## take a model version from the registry to champion (MODEL= VERS
 	@python scripts/run_release.py
 
 train: venv ## train another version of the example (OPTIONS="--n-estimators 200 --max-depth 8")
-	@mkdir -p .release
-	@MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///$(CURDIR)/.release/mlflow.db} python examples/train_sklearn.py $(OPTIONS)
+	@mkdir -p "$${RELEASE_HOME:-$(CURDIR)/.release}"
+	@MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///$${RELEASE_HOME:-$(CURDIR)/.release}/mlflow.db}" \
+	  python examples/train_sklearn.py $(OPTIONS)
 
 image: venv ## the image of a version that passes its gates (MODEL= VERSION= IMAGE_REGISTRY= BASE_IMAGE= PUSH=1)
 	@IMAGE_REGISTRY="$${IMAGE_REGISTRY:-$(if $(PUSH),,local)}" python scripts/build_image.py --validate $(if $(PUSH),--push)
