@@ -86,7 +86,11 @@ class Canary(Section):
     """How a new version is compared with the running one before it replaces it in production."""
 
     share: float = Field(
-        0.2, gt=0, lt=1, description="Share of the pods, and so of the requests, rounded up."
+        0.2,
+        gt=0,
+        lt=1,
+        description="Share of the pods, and so of the requests; rounded to whole pods, at least "
+        "one.",
     )
     duration_seconds: float = Field(120.0, gt=0, description="How long both are compared.")
     min_requests: int = Field(

@@ -140,7 +140,7 @@ def test_more_errors_never_turn_a_refusal_into_a_promotion(old: int, data: st.Da
 
 @pytest.mark.parametrize(
     ("share", "stable", "wanted"),
-    [(0.2, 1, 1), (0.2, 4, 1), (0.2, 8, 2), (0.5, 3, 3), (0.01, 1, 1), (0.33, 6, 3)],
+    [(0.2, 1, 1), (0.2, 4, 1), (0.2, 5, 1), (0.2, 8, 2), (0.5, 3, 3), (0.01, 1, 1), (0.33, 6, 3)],
 )
 def test_canary_pods_make_up_the_share(share: float, stable: int, wanted: int) -> None:
     assert replicas(share, stable) == wanted
