@@ -63,10 +63,11 @@ def workflow_run(dispatcher: str, again: str = "", attempt: int = 1) -> dict[str
 
 @dataclass
 class Recorded:
-    """A repository on it. `answers` are by method and path below the repository."""
+    """A repository on it. `answers` are by method and path below the repository, `failures` too."""
 
     api: str
     answers: dict[str, Any] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
     issues: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
@@ -101,6 +102,8 @@ class Recorded:
 
     def answer(self, method: str, path: str, content: Any) -> tuple[int, Any]:
         self.asked.append((f"{method} {path}", content))
+        if status := self.failures.get(f"{method} {path}"):
+            return status, {"message": "Sorry"}
         if path.split("/")[0] == "issues":
             return self._issues(method, path.split("/")[1:], content)
         if method != "GET":

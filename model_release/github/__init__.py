@@ -11,6 +11,10 @@ from model_release.errors import OutsideError, UsageError
 
 API = "https://api.github.com"
 API_VERSION = "2022-11-28"
+FORBIDDEN = (401, 403, 404)
+"""What GitHub answers to a token that may not do this; 404 hides what it may not see."""
+
+STATUS = "read https://www.githubstatus.com, then run the same command again"
 SECONDS = 30.0
 PAGE = 100
 
@@ -131,7 +135,7 @@ class GitHub:
                 f"GitHub at {self.api}",
                 expected="an answer",
                 found=type(error).__name__,
-                next_step="read https://www.githubstatus.com, then run the job again",
+                next_step=STATUS,
             ) from error
 
     def _content(self, answer: requests.Response, path: str) -> Any:
@@ -140,7 +144,9 @@ class GitHub:
                 f"GitHub: {path.partition('?')[0]} of {self.repository}",
                 expected="an answer",
                 found=f"{answer.status_code} {_message(answer)}",
-                next_step="give the job's token the permission that this request needs",
+                next_step="give the token the permission that this request needs"
+                if answer.status_code in FORBIDDEN
+                else STATUS,
             )
         return answer.json()
 

@@ -37,6 +37,23 @@ def test_an_error_names_what_was_asked_and_not_the_token(recorded: Recorded) -> 
     assert "ghs_token" not in str(error.value) + repr(recorded.client)
 
 
+@pytest.mark.parametrize(
+    ("status", "next_step"),
+    [
+        *((each, "give the token the permission") for each in (401, 403)),
+        *((each, "read https://www.githubstatus.com") for each in (422, 429, 500, 503)),
+    ],
+)
+def test_a_permission_is_asked_for_where_one_is_missing(
+    recorded: Recorded, status: int, next_step: str
+) -> None:
+    recorded.failures[f"GET actions/runs/{RUN}"] = status
+    with pytest.raises(OutsideError) as error:
+        recorded.client.run(RUN)
+    assert error.value.found == f"{status} Sorry"
+    assert error.value.next_step.startswith(next_step)
+
+
 def test_nobody_answers() -> None:
     with pytest.raises(OutsideError, match=r"GitHub at http://127.0.0.1:1; .*ConnectionError"):
         GitHub(REPOSITORY, api="http://127.0.0.1:1").run(RUN)
