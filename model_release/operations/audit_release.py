@@ -210,10 +210,8 @@ def _promotable(release: Release) -> bool:
 
 
 def _previous(ledger: Ledger) -> str:
-    for entry in reversed(history.of_alias(ledger.entries, CHAMPION)):
-        if entry.done and entry.kind != "mend" and entry.before not in ("", entry.after):
-            return entry.before
-    return ""
+    done = (entry for entry in reversed(ledger.entries) if entry.done)
+    return next((entry.before for entry in done if history.remembers(entry)), "")
 
 
 def _age(text: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from model_release import commands
 from model_release.identity import Identity, short_id
 from model_release.releases.binding import Alteration
-from model_release.releases.history import CHAMPION, PREVIOUS, Entry
+from model_release.releases.history import CHAMPION, PREVIOUS, Entry, misspelt
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,7 @@ def differences(seen: Seen) -> list[Difference]:
 
 def _claims(seen: Seen) -> Iterator[Difference]:
     for alias, version in (seen.aliases or {}).items():
-        told = alias.lower().replace("_", "-")
-        if told in (CHAMPION, PREVIOUS) and alias != told:
+        if told := misspelt(alias):
             yield Difference(
                 "two-champions", seen.model, f"one alias {told}", f"{alias} at version {version}",
                 "somebody set an alias by hand; they are case-sensitive",

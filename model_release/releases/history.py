@@ -101,6 +101,18 @@ def closed_at(entry: Entry) -> str:
     return entry.close.at
 
 
+def remembers(entry: Entry) -> bool:
+    """Whether a move leaves the version before it as PREVIOUS: of the champion, to another one."""
+    moved = entry.before not in ("", entry.after)
+    return entry.alias == CHAMPION and entry.kind != "mend" and moved
+
+
+def misspelt(alias: str) -> str:
+    """The alias that this one looks like to people, who read over its case; "" for its own name."""
+    told = alias.lower().replace("_", "-")
+    return told if told in (CHAMPION, PREVIOUS) and told != alias else ""
+
+
 def of_alias(entries: Iterable[Entry], alias: str) -> list[Entry]:
     """The entries of one alias, in order."""
     return [entry for entry in entries if entry.alias == alias]

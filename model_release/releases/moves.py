@@ -24,14 +24,13 @@ def check_claims(registry: Registry, model: str) -> dict[str, str]:
     """
     aliases = registry.aliases(model)
     for alias, version in aliases.items():
-        for owned in (CHAMPION, PREVIOUS):
-            if alias.lower().replace("_", "-") == owned and alias != owned:
-                raise RefusedError(
-                    f"alias {alias} of {model}, version {version}",
-                    expected=f"only the alias {owned}, in this spelling",
-                    found=f"{owned} at version {aliases.get(owned, 'none')} and this one",
-                    next_step=f"delete the alias {alias} in the registry",
-                )
+        if owned := history.misspelt(alias):
+            raise RefusedError(
+                f"alias {alias} of {model}, version {version}",
+                expected=f"only the alias {owned}, in this spelling",
+                found=f"{owned} at version {aliases.get(owned, 'none')} and this one",
+                next_step=f"delete the alias {alias} in the registry",
+            )
     return aliases
 
 
@@ -110,7 +109,7 @@ def _write(ledger: Ledger, entry: Entry, *, fresh: bool, force: bool) -> None:
                 next_step="something else writes this alias: stop it, then run "
                 f"{commands.audit(model, fix=True, target=ledger.target)}",
             )
-    if entry.alias == CHAMPION and entry.before not in ("", entry.after) and entry.kind != "mend":
+    if history.remembers(entry):
         _remember(registry, model, entry.before)
 
 

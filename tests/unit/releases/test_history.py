@@ -1,5 +1,6 @@
 """The ledger's meaning: reigns, moments, the way back."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -15,8 +16,10 @@ from model_release.releases.history import (
     at_moment,
     current,
     last_of_version,
+    misspelt,
     read_time,
     reigns,
+    remembers,
     stamp,
     under_way,
     way_back,
@@ -49,6 +52,27 @@ WEEK = (
     entry(6, "mend", "7", "2"),
     entry(7, "promotion", "2", "5", None),
 )
+
+
+def test_a_move_of_the_champion_to_another_version_leaves_the_one_before() -> None:
+    assert [each.number for each in WEEK if remembers(each)] == [2, 3, 4, 5, 7]
+    assert not remembers(entry(2, "promotion", "1", "1"))
+    assert not remembers(replace(entry(2, "transition", "1", "2"), alias="challenger"))
+
+
+@pytest.mark.parametrize(
+    ("alias", "told"),
+    [
+        ("champion", ""),
+        ("previous-champion", ""),
+        ("challenger", ""),
+        ("Champion", "champion"),
+        ("previous_champion", "previous-champion"),
+        ("PREVIOUS-champion", "previous-champion"),
+    ],
+)
+def test_an_alias_that_people_take_for_the_champions_is_misspelt(alias: str, told: str) -> None:
+    assert misspelt(alias) == told
 
 
 def test_reigns_follow_one_another_without_a_gap() -> None:
