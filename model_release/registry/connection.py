@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_release.errors import OutsideError, UsageError, disk_full
-from model_release.registry.retries import RetriedCalls
+from model_release.registry.retries import MLFLOW_SETTINGS, RetriedCalls
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 MLFLOW_DEFAULTS = {
@@ -20,8 +20,6 @@ MLFLOW_DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-MLFLOW_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-"""Whatever the environment says: `retries` does the retrying, and two would multiply."""
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Retries of calls to MLflow: transient faults are tried again, refusals are not.
 
-MLflow's own retries are switched off, so the two never multiply; its time limit a request stays.
+MLflow's own retries are switched off; its time limit a request stays.
 A call that may have been done before its answer was lost is done again, so every write that goes
 through here is one that may be repeated: an alias, a tag, a parameter with the same value.
 """
@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 from model_release.errors import UsageError
 
 T = TypeVar("T")
+
+MLFLOW_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""Whatever the environment says: MLflow itself does not retry, as the two would multiply."""
 
 RETRY_VARIABLE = "REGISTRY_RETRY_SECONDS"
 RETRY_SECONDS = "90"
