@@ -1,1 +1,1 @@
-"""The commands that are not stations of the release; each module is named as its script."""
+"""The commands that are no station, each in the module of its script's name, and their parts."""

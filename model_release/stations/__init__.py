@@ -1,1 +1,1 @@
-"""The stations of a release, in `commands.STATIONS` in order; each records its result on it."""
+"""The stations of a release, in modules named as their scripts; `run_release` runs them all."""
