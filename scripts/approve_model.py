@@ -10,11 +10,11 @@ from model_release.workspace import Workspace
 
 def approve(arguments: argparse.Namespace, workspace: Workspace) -> Report:
     """Approve or reject where that was asked for; show what is written down."""
-    from model_release.stations.approve_model import set_approval, shown
+    from model_release.stations.approve_model import approve_model, shown
 
     if arguments.status:
         release = cli.release(arguments, workspace)
-        set_approval(
+        approve_model(
             release,
             by=arguments.approve,
             why=arguments.reason,

@@ -105,7 +105,7 @@ def record(release: Release, by: str, how: str, *, approved: bool = True) -> Rel
     return recorded
 
 
-def set_approval(release: Release, *, by: str, why: str, approved: bool) -> Release:
+def approve_model(release: Release, *, by: str, why: str, approved: bool) -> Release:
     """Approve or reject a release that waits for it, by name and with a reason.
 
     Raises:

@@ -10,7 +10,7 @@ from model_release.errors import RefusedError, UsageError
 from model_release.operations.compare_runs import Question, compare_runs
 from model_release.operations.transition_alias import transition_alias
 from model_release.releases.ledger import read_ledger
-from model_release.stations.approve_model import set_approval, shown
+from model_release.stations.approve_model import approve_model, shown
 from model_release.workspace import Workspace
 
 
@@ -73,12 +73,12 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
     assert shown(registry, "waiting", "1")["approval_status"] == "pending"
     begun = releases.start(registry, "waiting", "1", "sha256:a", {})
     with pytest.raises(UsageError, match=r"expected station validate passed"):
-        set_approval(begun, by="ada", why="looks good", approved=True)
+        approve_model(begun, by="ada", why="looks good", approved=True)
     passed = {f"station.{each}": "passed" for each in ("validate", "build", "deploy-staging")}
     staged = begun.note({**passed, "station.smoke": "passed"})
     with pytest.raises(UsageError, match=r"expected the name of who decides, and a reason"):
-        set_approval(staged, by="ada", why=" ", approved=True)
-    approved = set_approval(staged, by="ada", why="looked at the slices", approved=True)
+        approve_model(staged, by="ada", why=" ", approved=True)
+    approved = approve_model(staged, by="ada", why="looked at the slices", approved=True)
     assert approved.passed("approve")
     facts = shown(registry, "waiting", "1")
     assert (facts["approval_status"], facts["by"], facts["why"]) == (
@@ -87,13 +87,13 @@ def test_an_approval_is_set_by_name_and_shown(workspace: Workspace) -> None:
         "looked at the slices",
     )
     with pytest.raises(UsageError, match=r"expected a release that waits for approval"):
-        set_approval(releases.load(registry, begun.id), by="bob", why="too late", approved=False)
+        approve_model(releases.load(registry, begun.id), by="bob", why="too late", approved=False)
 
 
 def test_a_rejection_ends_the_release(workspace: Workspace) -> None:
     version_of(workspace, "rejected")
     begun = releases.start(workspace.registry, "rejected", "1", "sha256:a", {})
-    assert set_approval(begun, by="ada", why="unfair", approved=False).state == "refused"
+    assert approve_model(begun, by="ada", why="unfair", approved=False).state == "refused"
     assert shown(workspace.registry, "rejected", "1")["approval_status"] == "rejected"
 
 

@@ -16,6 +16,11 @@ TARGETS = (LIBRARY / "targets/local", LIBRARY / "targets/kubernetes")
 
 OF_EVERY_GATE = {"Limits", "judge"}
 OF_EVERY_PROGRAM = {"main"}
+WITHOUT_FUNCTION = {
+    "audit_release": "an Audit, which looks and mends",
+    "describe_gates": "what is generated, written or checked",
+}
+"""Scripts whose module has no function of their name, and what it has."""
 
 
 def _name(path: Path) -> str:
@@ -56,6 +61,12 @@ def test_a_folder_holds_one_subject() -> None:
 def test_a_script_has_a_module_of_its_name(script: str) -> None:
     found = [path.parent.name for path in MODULES if path.stem == script]
     assert found in (["stations"], ["operations"])
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "scripts").glob("*.py")))
+def test_a_module_of_a_script_has_a_function_of_its_name(script: str) -> None:
+    (path,) = [path for path in MODULES if path.stem == script]
+    assert (script in _public(path)) != (script in WITHOUT_FUNCTION), f"{path}: {[*_public(path)]}"
 
 
 def test_no_two_modules_have_one_name() -> None:
