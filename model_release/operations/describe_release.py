@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from model_release import releases
 from model_release.page.content import page
-from model_release.page.facts import Evidence, Facts
+from model_release.page.facts import DescribedRelease, Facts
 from model_release.releases import Release
 from model_release.report import Document
 from model_release.report.html import html
@@ -34,8 +34,8 @@ def describe_release(workspace: Workspace, release: Release, target: Target) -> 
     """
     release.check()
     champion = _champion(release)
-    theirs = _evidence(champion, champion.manifest) if champion else None
-    ours = _evidence(release, _manifest(workspace, release, target))
+    theirs = _described(champion, champion.manifest) if champion else None
+    ours = _described(release, _manifest(workspace, release, target))
     made = page(Facts(ours, theirs, workspace.registry.place, target.name))
     found = Described(made, markdown(made), html(made))
     release.keep(FOLDER, {"release.html": found.html, "release.md": found.markdown})
@@ -58,10 +58,10 @@ def _manifest(workspace: Workspace, release: Release, target: Target) -> str:
     return target.manifest("production", described(workspace, release))
 
 
-def _evidence(release: Release, manifest: str) -> Evidence:
+def _described(release: Release, manifest: str) -> DescribedRelease:
     registry = release.registry
     version = registry.version(release.model, release.version)
-    return Evidence(
+    return DescribedRelease(
         id=release.id,
         tags=release.tags,
         bound=release.bound,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from model_release import commands
 from model_release.image.sbom import PACKAGE
-from model_release.page.facts import Evidence, Facts
+from model_release.page.facts import DescribedRelease, Facts
 from model_release.releases.validation_tables import champion_table, compared, gate_table
 from model_release.report import Bar, Document, Link, Part, StationOutcome, Table
 from model_release.report.signs import NONE, number
@@ -49,7 +49,7 @@ def _lead(facts: Facts) -> str:
     return f"Whoever approves lets {name} into production, {instead}."
 
 
-def _road(release: Evidence) -> tuple[StationOutcome, ...]:
+def _road(release: DescribedRelease) -> tuple[StationOutcome, ...]:
     found, waiting = [], False
     for station in commands.STATIONS:
         outcome = release.result(station)
@@ -71,7 +71,7 @@ def _changes(facts: Facts) -> Iterator[Part]:
     yield _dependencies(ours.lock, theirs.lock if theirs else "")
 
 
-def _origin(release: Evidence) -> dict[str, str]:
+def _origin(release: DescribedRelease) -> dict[str, str]:
     """What a release was made of, by what the page calls it; empty where nothing says so."""
     source = release.source_tags
     return {
@@ -102,11 +102,11 @@ def _dependencies(ours: str, theirs: str) -> Part:
     return Part(table=Table("Dependencies", ("package", "champion", "this release"), rows))
 
 
-def _gates(release: Evidence) -> Iterator[Part]:
+def _gates(release: DescribedRelease) -> Iterator[Part]:
     yield Part(table=gate_table(release.report.gates))
 
 
-def _comparison(release: Evidence) -> Iterator[Part]:
+def _comparison(release: DescribedRelease) -> Iterator[Part]:
     facts, limits = release.report.facts("champion"), release.report.limits("champion")
     margins = limits.get("max_regression", {}) if facts else {}
     found = compared(release.report.metrics, facts, margins)
@@ -128,7 +128,7 @@ def _comparison(release: Evidence) -> Iterator[Part]:
     )
 
 
-def _slices(release: Evidence) -> Iterator[Part]:
+def _slices(release: DescribedRelease) -> Iterator[Part]:
     found = release.report.slices
     if not found:
         return
@@ -147,7 +147,7 @@ def _slices(release: Evidence) -> Iterator[Part]:
     yield Part(lines=lines, table=Table("Slices", ("slice", "rows", *names), rows))
 
 
-def _latency(release: Evidence) -> Iterator[Part]:
+def _latency(release: DescribedRelease) -> Iterator[Part]:
     facts, limits = release.report.facts("latency"), release.report.limits("latency")
     bars = [
         Bar(name.removesuffix("_ms").replace("_", " "), value, limits.get(name), "ms")
@@ -161,7 +161,7 @@ def _latency(release: Evidence) -> Iterator[Part]:
         yield Part("Latency", lines=lines, bars=bars)
 
 
-def _smoke(release: Evidence) -> Iterator[Part]:
+def _smoke(release: DescribedRelease) -> Iterator[Part]:
     rows = [
         (row["name"], "passed" if row["passed"] else "failed", row["required"], row["found"])
         for row in release.checks
@@ -171,7 +171,7 @@ def _smoke(release: Evidence) -> Iterator[Part]:
         yield Part(table=Table("Smoke test in staging", columns, rows))
 
 
-def _image(release: Evidence) -> Iterator[Part]:
+def _image(release: DescribedRelease) -> Iterator[Part]:
     if not release.sbom:
         return
     parts = release.sbom["components"]
@@ -207,7 +207,7 @@ def _manifest(facts: Facts) -> Iterator[Part]:
     )
 
 
-def _approval(release: Evidence) -> Iterator[Part]:
+def _approval(release: DescribedRelease) -> Iterator[Part]:
     approved = release.approved
     rows = [(name, value) for name, value in vars(approved).items() if value]
     if approved.by:

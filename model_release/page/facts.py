@@ -9,8 +9,8 @@ from model_release.releases.validation_report import ValidationReport
 
 
 @dataclass(frozen=True)
-class Evidence(Record):
-    """One release and what it is compared with.
+class DescribedRelease(Record):
+    """A release as its page reads it: with what its stations left, in plain values.
 
     Args:
         report: what the gates said.
@@ -42,7 +42,7 @@ class Facts:
         target: where it goes: local or kubernetes.
     """
 
-    release: Evidence
-    champion: Evidence | None
+    release: DescribedRelease
+    champion: DescribedRelease | None
     registry: str
     target: str

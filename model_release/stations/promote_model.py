@@ -81,8 +81,7 @@ def _settled(
 
 def _check_first_reign(ledger: Ledger, release: Release, target: Target) -> None:
     """Refuse a release that was champion and is not: it lost that for a reason."""
-    reign = history.last_of_release(ledger.entries, release.id)
-    if reign:
+    if history.last_of_release(ledger.entries, release.id):
         told = release.rollback_reason
         raise RefusedError(
             f"release {short_id(release.id)} of {release.model} {release.version}",

@@ -248,13 +248,13 @@ def _workload(deployment: Deployment, settings: Kubernetes) -> Workload:
     return Workload(deployment.identity, deployment.image, settings)
 
 
-def _running(environment: str, identity: Identity, deployment: Any, host: str | None) -> Running:
+def _running(environment: str, identity: Identity, found: Any, host: str | None) -> Running:
     """What a Deployment runs; its address is public where the model has a host."""
-    found, metadata = read_status(deployment), deployment["metadata"]
+    status, metadata = read_status(found), found["metadata"]
     return Running(
         environment=environment,
         identity=identity,
         url=f"https://{host}" if host else f"http://{metadata['name']}.{metadata['namespace']}.svc",
-        replicas=found.available,
-        since=datetime.fromisoformat(found.since),
+        replicas=status.available,
+        since=datetime.fromisoformat(status.since),
     )

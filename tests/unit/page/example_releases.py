@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from model_release.page.facts import Evidence, Facts
+from model_release.page.facts import DescribedRelease, Facts
 from model_release.releases.validation_report import ValidationReport
 
 DIGEST = "sha256:" + "a" * 64
@@ -39,7 +39,7 @@ GATES = [
 ]
 
 
-def release(version: str, run: str, **tags: str) -> Evidence:
+def release(version: str, run: str, **tags: str) -> DescribedRelease:
     """A release that waits for its approver."""
     facts = {
         "release.model": "fraud",
@@ -55,7 +55,7 @@ def release(version: str, run: str, **tags: str) -> Evidence:
         **{f"station.{name}": "passed" for name in ("validate", "build", "deploy-staging")},
         "station.smoke": "passed",
     }
-    return Evidence(
+    return DescribedRelease(
         id=run * 32,
         tags={**facts, **tags},
         report=ValidationReport.of(
