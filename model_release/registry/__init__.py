@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
 ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+CHECK_NAME = "check --model-name (MODEL= of make)"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Registry(Runs):
             raise UsageError(
                 f"model {name!r}",
                 expected="a registered model with at least one version",
-                next_step="register a version, or check MODEL= and MLFLOW_TRACKING_URI",
+                next_step=f"register a version, or {CHECK_NAME} and MLFLOW_TRACKING_URI",
             )
         return found
 
@@ -220,9 +221,7 @@ class Registry(Runs):
         Raises:
             UsageError: no such model.
         """
-        with self._faults(
-            f"model {name!r}", expected="a registered model", next_step="check MODEL="
-        ):
+        with self._faults(f"model {name!r}", expected="a registered model", next_step=CHECK_NAME):
             found = self._client.get_registered_model(check_name(name)).aliases
         return {str(alias): str(version) for alias, version in found.items()}
 

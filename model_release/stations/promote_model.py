@@ -82,12 +82,12 @@ def _settled(
 def _check_first_reign(ledger: Ledger, release: Release, target: Target) -> None:
     """Refuse a release that was champion and is not: it lost that for a reason."""
     if history.last_of_release(ledger.entries, release.id):
-        told = release.rollback_reason
+        told, until = release.rollback_reason, release.champion_until
+        ended = f"until {until}" if until else "before; when that ended is not recorded"
         raise RefusedError(
             f"release {short_id(release.id)} of {release.model} {release.version}",
             expected="a release that was never champion",
-            found=f"champion until {release.champion_until or 'later'}"
-            + (f", rolled back: {told}" if told else ""),
+            found=f"champion {ended}" + (f", rolled back: {told}" if told else ""),
             next_step="validate the version again, which begins a new release; or roll back to it: "
             f"{commands.rollback(release.model, release=release.id, target=target.name)}",
         )

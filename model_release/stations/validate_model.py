@@ -101,7 +101,7 @@ def _judge(gate: Gate, limits: GateLimits, collector: Collector) -> Outcome:
         found = ": ".join(filter(None, (error.what, error.found)))
         return Outcome(
             status,
-            error.expected or "evidence",
+            error.expected,
             found,
             error.next_step,
             exit_code=error.exit_code,

@@ -288,9 +288,12 @@ def test_a_release_that_was_rolled_back_is_not_promoted_again(
         "rollback", "champion", before="2", after="1", release=first, reason="wrong answers"
     )
     moves.finish(ledger, entry)
-    with pytest.raises(RefusedError, match=r"rolled back: wrong answers"):
+    with pytest.raises(RefusedError, match=r"champion until 20.*, rolled back: wrong answers"):
         promote_model(releases.load(registry, second.id), fixed_target(second))
     check_coherent(registry, model)
+    registry.write_run(second.id, tags={"champion.until": ""})
+    with pytest.raises(RefusedError, match=r"champion before; when that ended is not recorded, "):
+        promote_model(releases.load(registry, second.id), fixed_target(second))
 
 
 def test_a_promotion_waits_for_a_rollback_under_way(
