@@ -53,13 +53,13 @@ class GitHub:
 
     def environment(self, name: str) -> dict[str, Any] | None:
         """How an environment is set up, as GitHub tells it; None where there is none."""
-        found: dict[str, Any] | None = self._find(f"environments/{quote(name, safe='')}")
+        found: dict[str, Any] | None = self.find(f"environments/{quote(name, safe='')}")
         return found
 
     def branch_policies(self, environment: str) -> list[str]:
         """Patterns of what may deploy to an environment with custom ones: branches, `tag v*`."""
         path = f"environments/{quote(environment, safe='')}/deployment-branch-policies"
-        found = self._find(f"{path}?per_page={PAGE}") or {}
+        found = self.find(f"{path}?per_page={PAGE}") or {}
         return [
             f"tag {policy['name']}" if policy.get("type") == "tag" else str(policy["name"])
             for policy in found.get("branch_policies", ())
@@ -106,11 +106,10 @@ class GitHub:
             self._content(answer, path)
 
     def find(self, path: str) -> Any:
-        """What is at a path below the repository, or below the API with a leading slash."""
-        return self._find(path)
+        """What is at a path below the repository, or below the API with a leading slash.
 
-    def _find(self, path: str) -> Any:
-        """What is at a path; None where nothing is."""
+        None where nothing is.
+        """
         answer = self._send("GET", path)
         return None if answer.status_code == 404 else self._content(answer, path)
 

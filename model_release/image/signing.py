@@ -104,7 +104,7 @@ class Signing:
         if done.code:
             raise RefusedError(
                 f"image {reference}",
-                expected=f"a signature for release {release} by {self._signer}"
+                expected=f"a signature for release {release} by {self.signer}"
                 + (f", with evidence={evidence}" if evidence else ""),
                 found=done.complaint.removeprefix("error during command execution: "),
                 next_step="do not use it; build and push the release again where the key is set",
@@ -142,7 +142,7 @@ class Signing:
             found = done.complaint.removeprefix("error during command execution: ")
             raise RefusedError(
                 f"gate report of image {reference}",
-                expected=f"the report that {self._signer} attested when the image was built",
+                expected=f"the report that {self.signer} attested when the image was built",
                 found=found if done.code else "another report",
                 next_step="find out who changed it in the registry, and validate the version again",
             )
@@ -150,11 +150,7 @@ class Signing:
     @property
     def signer(self) -> str:
         """Whose signature is wanted, in words; "" if none is."""
-        return self._signer if self.verifies else ""
-
-    @property
-    def _signer(self) -> str:
-        return self.identity if not (self.key or self.public_key) else "the configured key"
+        return "the configured key" if self.key or self.public_key else self.identity
 
     def _trusted(self, folder: Path) -> list[str]:
         """The options that say whose signature counts."""

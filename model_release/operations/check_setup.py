@@ -96,12 +96,12 @@ def _limits(setting: Setting) -> str:
 
 def _docker(base: str) -> str:
     if not shutil.which("docker"):
-        raise _missing("docker", "install Docker Engine 23 or newer with buildx")
+        raise ReleaseError("docker", next_step="install Docker Engine 23 or newer with buildx")
     done = call(["docker", "buildx", "inspect"], seconds=SECONDS)
     if done.code:
-        raise _missing(
+        raise ReleaseError(
             f"docker buildx: {done.complaint}",
-            "start Docker Engine; if it runs elsewhere, set DOCKER_HOST",
+            next_step="start Docker Engine; if it runs elsewhere, set DOCKER_HOST",
         )
     if base:
         resolve(base)
@@ -136,7 +136,3 @@ def _github(environment: Mapping[str, str]) -> Finding:
     if broken:
         return Finding(name, "failed", told, commands.setup_github())
     return Finding(name, "passed", told)
-
-
-def _missing(what: str, next_step: str) -> ReleaseError:
-    return ReleaseError(what, next_step=next_step)

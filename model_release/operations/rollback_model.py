@@ -164,11 +164,7 @@ def _deploy(
     entry: Entry,
 ) -> Running:
     """Deploy; where that fails, production is as before and the rollback is called off."""
-    suite = probe(workspace, release)
-
-    def verify(url: str) -> None:
-        suite(url)
-
+    verify = probe(workspace, release)
     try:
         return target.deploy("production", deployment, workspace.progress.step, verify)
     except ReleaseError as error:

@@ -63,7 +63,6 @@ class Ledger:
         before: str,
         after: str,
         release: str = "",
-        by: str = "",
         reason: str = "",
     ) -> tuple["Ledger", Entry]:
         """Write the next entry; nobody else can have written one since this ledger was read.
@@ -83,7 +82,7 @@ class Ledger:
             after=after,
             release=release,
             at=history.stamp(datetime.now(UTC), self._latest()),
-            by=by or actor(),
+            by=actor(),
             reason=reason,
         )
         value = asdict(entry)

@@ -49,11 +49,7 @@ def deploy_model(
             signer.verify_report(deployment.image, release.report.text)
         release = approve(release, approval)
     workspace.progress.station(f"deploy to {environment}", f"{release.model} {release.version}")
-    suite = probe(workspace, release)
-
-    def verify(url: str) -> None:
-        suite(url)
-
+    verify = probe(workspace, release)
     station = f"deploy-{environment}"
     try:
         running = target.deploy(environment, deployment, workspace.progress.step, verify)

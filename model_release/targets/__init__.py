@@ -14,7 +14,7 @@ from model_release.report import Table
 from model_release.report.progress import Tell
 from model_release.smoke import Case
 
-Verify = Callable[[str], None]
+Verify = Callable[[str], object]
 """Takes the base URL of a server that no caller reaches yet; its ReleaseError stops the deploy."""
 
 
@@ -143,6 +143,6 @@ class Target(Protocol):
         """A base URL at which this machine reaches the server, valid while the block runs."""
         ...
 
-    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+    def stop(self, environment: str | None = None) -> list[Running]:
         """Stop what is deployed there and return it; `None` stands for all."""
         ...

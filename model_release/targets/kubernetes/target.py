@@ -138,7 +138,7 @@ class KubernetesTarget:
         with self._kubectl(environment).proxy(slug(model)) as base:
             yield f"{base}/services/{slug(model)}:http/proxy"
 
-    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+    def stop(self, environment: str | None = None) -> list[Running]:
         """Delete what is deployed there, and say what it was.
 
         Raises:
@@ -154,7 +154,7 @@ class KubernetesTarget:
                 found="none",
                 next_step=f"name it, such as `{stop}`",
             )
-        ended = [run for run in self.running(environment) if model in (None, run.identity.model)]
+        ended = self.running(environment)
         for run in ended:
             self._slot(run.environment, run.identity.model).remove()
         return ended

@@ -91,7 +91,7 @@ class LocalTarget:
 
     def running(self, environment: str | None = None) -> list[Running]:
         """What is deployed in one environment, or in all, sorted by environment and model."""
-        found = (_found(name, slot) for name, slot in self._slots(environment, None))
+        found = (_found(name, slot) for name, slot in self._slots(environment))
         return [running for running in found if running]
 
     def find(self, environment: str, model: str) -> Running | None:
@@ -115,11 +115,11 @@ class LocalTarget:
             )
         yield running.url
 
-    def stop(self, environment: str | None = None, model: str | None = None) -> list[Running]:
+    def stop(self, environment: str | None = None) -> list[Running]:
         """Drain and end the servers, and forget what is deployed; say what it was."""
         stopped = []
-        for name, slot in list(self._slots(environment, model)):
-            with self._changing(slot, name, model or slot.folder.name):
+        for name, slot in list(self._slots(environment)):
+            with self._changing(slot, name, slot.folder.name):
                 server = slot.incumbent() or slot.current()
                 if server and server.state():  # else it never said what it is
                     stopped.append(_running(name, server))
@@ -204,10 +204,10 @@ class LocalTarget:
     def _slot(self, environment: str, model: str) -> Slot:
         return Slot(self.home / "local" / environment / slug(model))
 
-    def _slots(self, environment: str | None, model: str | None) -> Iterator[tuple[str, Slot]]:
+    def _slots(self, environment: str | None) -> Iterator[tuple[str, Slot]]:
         for folder in sorted((self.home / "local").glob("*/*")):
             name = folder.parent.name
-            if environment in (None, name) and (model is None or folder.name == slug(model)):
+            if environment in (None, name):
                 yield name, Slot(folder)
 
 
