@@ -276,7 +276,7 @@ def _compile_bytecode(folder: Path, python: Path, seconds: float) -> None:
     )
     program = [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(folder / "lib")]
     try:
-        sandbox.run(policy, program, env=without_secrets(folder), seconds=seconds)
+        sandbox.run_confined(policy, program, env=without_secrets(folder), seconds=seconds)
     except subprocess.TimeoutExpired as error:
         raise LockError(
             "the locked packages cannot be compiled",

@@ -140,7 +140,7 @@ def interpreter_reads(python: Path) -> list[str]:
     return [str(python.absolute().parents[1]), str(python.resolve().parents[1])]
 
 
-def run(
+def run_confined(
     policy: Policy, program: Sequence[str], *, env: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Run a program confined to `policy`, in its own folder, until it and what it started ended.
@@ -169,7 +169,7 @@ def run(
 def missing() -> Sequence[str]:
     """Which protections this system does not have, such as "sockets kept from it (…)"."""
     with tempfile.TemporaryDirectory() as own:
-        done = run(Policy(own, mounted=True), [], env={}, seconds=60)
+        done = run_confined(Policy(own, mounted=True), [], env={}, seconds=60)
     return tuple(json.loads(done.stdout))
 
 
@@ -316,7 +316,7 @@ def _filter_calls(libc: ctypes.CDLL) -> str:
     return f"sockets kept from it ({_error()})" if refused else ""
 
 
-def start(policy: Policy, program: Sequence[str], lock: int | None = None) -> int:
+def start_confined(policy: Policy, program: Sequence[str], lock: int | None = None) -> int:
     """Start `program` confined, as a child that ends when this process ends; return its number.
 
     The descriptor `lock` is locked as long as the child lives (fcntl(2): what it forks holds none).
@@ -375,7 +375,7 @@ def main() -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     adopt()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    child = start(Policy(**json.loads(sys.argv[1])), sys.argv[2:])
+    child = start_confined(Policy(**json.loads(sys.argv[1])), sys.argv[2:])
     nothing = os.open(os.devnull, os.O_RDWR)
     for pipe in range(3):  # they are the command's: whoever reads them sees its end
         os.dup2(nothing, pipe)

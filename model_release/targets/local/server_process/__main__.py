@@ -199,7 +199,7 @@ def start_server(python: Path, context: Path, probe: socket.socket, channel: soc
     program = [str(python), "-I", "-B", str(SERVER), "--context", str(context), *numbers]
     os.environ.update(HOME=str(own), TMPDIR=str(own))
     lock = os.open("server.lock", os.O_CREAT | os.O_WRONLY)
-    return sandbox.start(policy, program, lock)
+    return sandbox.start_confined(policy, program, lock)
 
 
 def _parse(words: Sequence[str] | None = None) -> argparse.Namespace:
