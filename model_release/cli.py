@@ -6,6 +6,7 @@ Exit codes: 0 passed, 1 a gate or check said no, 2 wrong usage, 3 something outs
 import argparse
 import getpass
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -193,12 +194,24 @@ def _ask(question: str) -> bool:
 
 def run(options: argparse.ArgumentParser, argv: Sequence[str] | None, action: Action) -> int:
     """Parse, call `action`, put its report where it belongs; return the exit code."""
+    _stop_workflow_commands()
     arguments = options.parse_args(argv)
     try:
         return _emit(_attempt(arguments, action), arguments)
     except OSError as error:
         sys.stderr.write(f"error: report: {error}\n")
         return 3
+
+
+def _stop_workflow_commands() -> None:
+    """Tell GitHub's runner that no line from here to the step's end is a command to it.
+
+    What models, pods and registries say is printed, and a line such as `::add-mask::` or
+    `##[error]` in it would be carried out. Nobody knows the word that would end this.
+    """
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        sys.stderr.write(f"::stop-commands::{secrets.token_hex(16)}\n")
+        sys.stderr.flush()
 
 
 def _attempt(arguments: argparse.Namespace, action: Action) -> Report:

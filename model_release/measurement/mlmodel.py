@@ -24,6 +24,49 @@ BOOSTER = "lightgbm.basic.Booster"
 """The one class whose files mlflow's loader for lightgbm does not unpickle."""
 
 
+MOST_BYTES = 8 * 2**20
+MOST_NODES = 100_000
+"""What an MLmodel may hold once its aliases are written out; MLflow's own have some hundred."""
+
+
+def _read(folder: Path) -> Any:
+    """The content of a folder's MLmodel.
+
+    A few hundred bytes of aliases of aliases stand for any amount of content: it is counted before
+    anything is made of it.
+
+    Raises:
+        OSError, UnicodeDecodeError, yaml.YAMLError: it cannot be read.
+        ValueError: it is too large.
+    """
+    with (folder / "MLmodel").open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES:,} bytes")
+    loader = yaml.SafeLoader(content.decode("utf-8"))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _written_out(node, {}) > MOST_NODES:
+            raise ValueError(f"more than {MOST_NODES:,} values, aliases written out")
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise ValueError("values nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes there are below and with this one, each alias counted as what it names."""
+    if id(node) not in known:
+        known[id(node)] = MOST_NODES  # an alias of what it stands in
+        below = [part for each in node.value for part in (each if type(each) is tuple else (each,))]
+        found = 1 + sum(_written_out(each, known) for each in below if isinstance(each, yaml.Node))
+        known[id(node)] = found
+    return known[id(node)]
+
+
 def read_signature(model_dir: Path, version: str) -> Signature:
     """Read inputs, outputs and parameters as MLflow wrote them, without importing mlflow.
 
@@ -34,7 +77,7 @@ def read_signature(model_dir: Path, version: str) -> Signature:
         RefusedError: MLmodel or the signature in it cannot be read.
     """
     try:
-        metadata = yaml.safe_load((model_dir / "MLmodel").read_text("utf-8"))
+        metadata = _read(model_dir)
         signature = metadata.get("signature") or {}
         example = metadata.get("saved_input_example_info") or {}
         return Signature(
@@ -75,8 +118,8 @@ def _type(spec: dict[str, Any]) -> str:
 def read_flavors(folder: Path) -> dict[str, Any]:
     """The flavors that the MLmodel in a folder names; none where it cannot be read."""
     try:
-        metadata = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        metadata = _read(folder)
+    except (OSError, ValueError, yaml.YAMLError):
         return {}
     flavors = metadata.get("flavors") if isinstance(metadata, dict) else None
     return flavors if isinstance(flavors, dict) else {}

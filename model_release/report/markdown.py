@@ -1,11 +1,18 @@
 """A document as GitHub's Markdown: Mermaid for the road, block characters for plots."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from model_release.errors import plain
 from model_release.report import Document, Link, Part, StationOutcome, Table, printable
 from model_release.report.plots import bar_lines, interval_lines
 from model_release.report.signs import SIGNS
+
+ADDRESS = re.compile(r"\b(www)\.", re.IGNORECASE)
+"""What is taken for a web address without its scheme."""
+
+REFERENCE = re.compile(r"(?<!&)#(?=\d)|\bGH-(?=\d)", re.IGNORECASE)
+"""The beginning of what GitHub takes for an issue or a pull request."""
 
 FOLDED_LINES = 12
 """More code than this is folded, where it may be."""
@@ -25,11 +32,17 @@ def markdown(document: Document, level: int = 1) -> str:
 
 
 def cell(text: str) -> str:
-    """Text that cannot leave its table cell or become a link, an image, HTML or a mention."""
-    escaped = plain(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    for character in "[]`*_@":
-        escaped = escaped.replace(character, f"\\{character}" if character != "@" else "@\u200b")
-    return escaped
+    """Text that cannot leave its table cell or become a link, an image, HTML or a mention.
+
+    A character that nobody sees stands in mentions and in references to issues, which GitHub looks
+    for in what is shown; an address is one by its characters, so that it can be copied.
+    """
+    escaped = plain(text).replace("&", "&amp;").replace("\\", "\\\\").replace("|", "\\|")
+    escaped = escaped.replace("<", "&lt;").replace("://", "&#58;//")
+    for character in "[]`*_":
+        escaped = escaped.replace(character, f"\\{character}")
+    escaped = ADDRESS.sub(r"\1&#46;", escaped.replace("@", "@\u200b"))
+    return REFERENCE.sub("\\g<0>\u200b", escaped)
 
 
 def _part(part: Part, level: int) -> Iterator[str]:
