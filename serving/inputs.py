@@ -15,7 +15,8 @@ import pandas as pd
 from mlflow.types import DataType, Schema, TensorSpec
 
 Array = np.ndarray[Any, Any]
-_NUMBERS_OR_NULL = frozenset((int, float, bool, type(None)))
+_NUMBERS = frozenset((int, float, bool))
+_NUMBERS_OR_NULL = _NUMBERS | {type(None)}
 # Kinds of array (numpy's letters) that `astype` turns into the column's type as pandas does.
 _KINDS: dict[DataType, tuple[str, np.dtype[Any]]] = {
     DataType.double: ("fiub", np.dtype("float64")),
@@ -98,11 +99,13 @@ def _split(content: dict[str, Any], names: list[str]) -> tuple[Any, list[int] | 
         return None
     if columns == names:
         return rows, None
-    try:
-        order = [columns.index(name) for name in names]
-    except ValueError:
+    if len(columns) != len(names):
         return None
-    return (rows, order) if len(columns) == len(names) else None
+    try:
+        positions = {name: position for position, name in enumerate(columns)}
+        return rows, [positions[name] for name in names]
+    except (TypeError, KeyError):
+        return None
 
 
 def _records(content: list[Any], names: list[str]) -> tuple[Any, None] | None:
@@ -128,18 +131,14 @@ class DoublePlan:
             return None
         rows, order = table
         try:
-            array = np.array(rows)
-            if array.ndim != 2 or array.shape[1] != len(self._names):
+            # first, because an array of texts has room for the longest in each of its places
+            if not all(_NUMBERS_OR_NULL.issuperset(map(type, row)) for row in rows):
                 return None
-            if array.dtype.kind == "O":
-                if not all(_NUMBERS_OR_NULL.issuperset(map(type, row)) for row in rows):
-                    return None
-                array = np.array(rows, dtype=np.float64)
-            elif array.dtype.kind not in "fiub":
-                return None
+            array = np.array(rows, dtype=np.float64)
         except (ValueError, TypeError, OverflowError):
             return None
-        array = array.astype(np.float64, copy=False)
+        if array.ndim != 2 or array.shape[1] != len(self._names):
+            return None
         return Parsed(array if order is None else array[:, order], len(array))
 
     def merge(self, requests: Sequence[Parsed]) -> pd.DataFrame:
@@ -191,6 +190,8 @@ def _column(values: tuple[Any, ...], kind: DataType) -> list[str] | Array | None
             return None
         return list(values)
     kinds, dtype = _KINDS[kind]
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
     try:
         array: Array = np.array(values)
     except (ValueError, OverflowError):
