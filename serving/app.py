@@ -35,7 +35,7 @@ def create_app(context: Path, settings: Settings) -> "ServingApp":
     release = read_release(context)
     folder = model_folder(context)
     enter_serving_environment()
-    app = ServingApp(model.load_served_model(folder, release), release, settings)
+    app = ServingApp(model.load_served_model(folder, release, settings), release, settings)
     _silence_warnings()
     gc.collect()
     gc.freeze()  # a full collection over a loaded model pauses everybody by 100 ms

@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import FLAVOR_NAME, PyFuncModel, load_model
 
+from serving.bounds import Bounds
 from serving.context import ServedRelease
 from serving.errors import ServingError
 from serving.inputs import Parsed, Plan, plan_for
-from serving.protocol import Answer, answer, scoring_server
+from serving.protocol import Answer, UnquotedError, answer, scoring_server
+from serving.settings import Settings
 
 JSON_TYPES = frozenset(
     (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8")
 )
+QUOTED_VALUES = 1000
+"""Data of more values than this are not repeated to the caller who sent them."""
 _logger = logging.getLogger(__name__)
 _encode = scoring_server.NumpyEncoder().encode
 
@@ -37,9 +43,12 @@ class ServedModel:
         merges: whether rows of several requests may be predicted together.
     """
 
-    def __init__(self, model: PyFuncModel, *, merges: bool) -> None:
+    def __init__(self, model: PyFuncModel, settings: Settings, *, merges: bool) -> None:
         self.merges = merges
         self._model = model
+        metadata: Any = model.metadata
+        hinted = metadata._is_signature_from_type_hint()
+        self._bounds = Bounds(metadata.get_input_schema(), settings, hinted=hinted)
         self._plan = _plan(model)
         self._unenforced = _without_input_schema(model) if self._plan else model
 
@@ -53,7 +62,7 @@ class ServedModel:
         """Answer one request with MLflow's code from parsing to serialization."""
         timed = _Timed(self._model)
         started = time.perf_counter()
-        result = answer(body, content_type, timed)
+        result = answer(body, content_type, timed, self._bounds)
         ended = time.perf_counter()
         begun, done = timed.begun or ended, timed.done or ended
         return result, Timings(begun - started, done - begun, ended - done)
@@ -116,19 +125,56 @@ class _Timed:
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
         self.begun = time.perf_counter()
         try:
-            return self._model.predict(data, params=params)
+            if _values(data) <= QUOTED_VALUES:
+                return self._model.predict(data, params=params)
+            return self._predict_much(data, params)
         finally:
             self.done = time.perf_counter()
 
+    def _predict_much(self, data: Any, params: dict[str, Any] | None) -> Any:
+        """As above, but a refusal does not quote the data: MLflow takes up to 0.1 ms a value.
 
-def load_served_model(folder: Path, release: ServedRelease) -> ServedModel:
+        Raises:
+            UnquotedError: MLflow or the model refuses the data.
+        """
+        try:
+            return self._model.predict(self._framed(data), params=params)
+        except MlflowException as error:
+            error.message = f"Failed to predict more than {QUOTED_VALUES} values. {error.message}"
+            raise UnquotedError(error) from error
+
+    def _framed(self, data: Any) -> Any:
+        """A list of objects as the table that enforcement makes of it first: a message shortens it.
+
+        Raises:
+            MlflowException: the signature is one of tensors, which no such list fits.
+        """
+        metadata: Any = self.metadata
+        schema = metadata.get_input_schema()
+        if not isinstance(data, list) or not schema or metadata._is_signature_from_type_hint():
+            return data
+        if schema.is_tensor_spec():
+            raise MlflowException.invalid_parameter_value(
+                f"The model's signature has tensors; {len(data)} objects do not fit it"
+            )
+        return pd.DataFrame(data)
+
+
+def _values(data: Any) -> int:
+    """How many values of their own MLflow's parser left in it; an array is one."""
+    if isinstance(data, list):
+        return sum(len(each) for each in data if isinstance(each, dict))
+    return len(data) if isinstance(data, dict) else 0
+
+
+def load_served_model(folder: Path, release: ServedRelease, settings: Settings) -> ServedModel:
     """Load the MLflow model in `folder` and let it answer its own input example, if it has one.
 
     Raises:
         ServingError: it does not load here, or does not answer its example.
     """
     try:
-        served = ServedModel(load_model(str(folder)), merges=release.batching)
+        served = ServedModel(load_model(str(folder)), settings, merges=release.batching)
     except Exception as error:
         raise ServingError(
             release.title,

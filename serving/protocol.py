@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import mlflow.pyfunc.scoring_server
 from mlflow.exceptions import MlflowException
 
+from serving.bounds import Bounds
+
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
@@ -45,19 +47,34 @@ def enter_serving_environment() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
-def answer(body: bytes, content_type: str | None, model: Any) -> Answer:
+class UnquotedError(BaseException):
+    """A refusal of much data: one of MLflow's own MLflow would say with all of the data in it.
+
+    No `Exception`, so that it passes through MLflow's code to `answer`.
+    """
+
+    def __init__(self, refusal: MlflowException) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+def answer(body: bytes, content_type: str | None, model: Any, bounds: Bounds) -> Answer:
     """Parse, enforce, predict and serialize one request as MLflow's scoring server does.
 
     Args:
         body: the whole body of the request.
         content_type: its Content-Type header, None without one.
         model: the loaded model; its `metadata` and `predict` are used.
+        bounds: what the body may become.
     """
     if content_type is None:
         return NO_CONTENT_TYPE
     schema = model.metadata.get_input_schema()
     try:
-        result = scoring_server.invocations(body, content_type, model, schema)
+        data = bounds.read(body, content_type)
+        result = scoring_server.invocations(data, content_type, model, schema)
+    except UnquotedError as error:
+        return _refusal(error.refusal)
     except MlflowException as error:
         return _refusal(error)
     except Exception as error:  # noqa: BLE001  what MLflow leaves to its web framework

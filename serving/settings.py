@@ -46,6 +46,18 @@ class Settings:
         1,
         "bytes of all bodies that are read and not answered yet; beyond that the answer is 429",
     )
+    columns: int = _count(
+        "SERVING_MAX_COLUMNS",
+        4096,
+        1,
+        "columns of a table, or as many as the signature has; more is answered 400",
+    )
+    cells: int = _count(
+        "SERVING_MAX_CELLS",
+        2_000_000,
+        1,
+        "cells that a body may become, or as many as it has bytes; more is answered 400",
+    )
     request_seconds: float = _setting(
         "SERVING_REQUEST_TIMEOUT_SECONDS",
         60.0,
