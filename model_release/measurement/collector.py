@@ -34,7 +34,7 @@ from model_release.measurement.subject import MeasuredModel, Subject
 from model_release.measurement.timing import time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
-from model_release.processes import environments, sandbox
+from model_release.processes import environments, logged_with, sandbox
 from model_release.processes.environments import Lock
 from model_release.processes.requirements import LockError
 
@@ -161,7 +161,7 @@ class Collector:
         limits = self._config.gates.environment
         logged, started = "", time.monotonic()
         try:
-            logged = environments.python_version(self._challenger.model.path)
+            logged = logged_with.python_version(self._challenger.model.path)
             unprotected = sandbox.missing()
             refused = unprotected and limits.confinement == "required"
             if refused or not f"{logged}.".startswith(f"{limits.python}."):
@@ -198,7 +198,7 @@ class Collector:
         model = self._champion.model
         try:
             path = model.lock or self._locked(model).path
-            python = environments.python_minor(model.path)
+            python = logged_with.python_minor(model.path)
             self._champion.start(environments.install(path, python, self._home))
         except LockError as error:
             self._champion.problem = str(error)

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from uv import find_uv_bin
 
 from model_release import commands
 from model_release.digest import file_sha256
 from model_release.errors import OutsideError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
-from model_release.processes import requirements, sandbox
+from model_release.processes import logged_with, sandbox
 from model_release.processes.locks import file_lock
 from model_release.processes.package_index import (
     anonymous,
@@ -29,7 +28,7 @@ from model_release.processes.package_index import (
     quotable,
     uv_environment,
 )
-from model_release.processes.requirements import LockError, Requirements
+from model_release.processes.requirements import CONSTRAINTS, REQUIREMENTS, LockError, Requirements
 
 KEPT = {
     *("PATH", "LANG", "LC_ALL", "TZ"),
@@ -40,9 +39,6 @@ INSTALL_SECONDS = 1800.0
 
 OUTSIDE = re.compile("error sending request|HTTP status server error", re.IGNORECASE)
 """What uv says when the index is down, for which the model cannot be blamed."""
-
-MOST_BYTES = {".txt": 1 << 20, ".yaml": 1 << 16}
-"""What a file of requirements may have: it is read into memory, and YAML is slow to read."""
 
 
 @dataclass(frozen=True)
@@ -71,34 +67,6 @@ def without_secrets(home: Path) -> dict[str, str]:
     }
 
 
-def python_version(model_dir: Path) -> str:
-    """The Python version that the model was logged with, such as "3.11.7".
-
-    Raises:
-        LockError: the model's files do not say it.
-    """
-    try:
-        # The plainest loader: "3.10" is no number, and nothing explodes that is written in it.
-        text = yaml.load(_text(model_dir / "python_env.yaml"), Loader=yaml.BaseLoader)  # noqa: S506
-    except (LockError, yaml.YAMLError, RecursionError):
-        text = None
-    said = text.get("python", "") if isinstance(text, dict) else ""
-    version = said if isinstance(said, str) else ""
-    if not re.fullmatch(r"3\.\d+(\.\d+\w*)?", version):
-        raise LockError(
-            "python_env.yaml of the model",
-            expected="a line such as `python: 3.11.7`",
-            found=repr(version[:80]) if version else "no readable version",
-            next_step="log the model again with mlflow",
-        )
-    return version
-
-
-def python_minor(model_dir: Path) -> str:
-    """The minor version of that Python, such as "3.11"; raises as `python_version` does."""
-    return ".".join(python_version(model_dir).split(".")[:2])
-
-
 def lock(
     model_dir: Path,
     serving_requirements: Path,
@@ -117,10 +85,10 @@ def lock(
         LockError: the requirements cannot be read, are refused or cannot be resolved.
         OutsideError: uv could not be run, the index is down or the disk is full.
     """
-    python = python_minor(model_dir)
+    python = logged_with.python_minor(model_dir)
     builds = "allowed" if limits.allow_source_builds else "refused"
     header = f"# Python {python} on {sys.platform}-{platform.machine()}; source builds {builds}\n"
-    required = requirements.understand(_files(model_dir), limits.allow_hosts)
+    required = logged_with.requirements(model_dir, limits.allow_hosts)
     slimmed = required.with_skinny() if skinny else required
     if slimmed != required:
         header = f"{header.rstrip()}; mlflow-skinny for mlflow\n"
@@ -138,32 +106,6 @@ def lock(
     return Lock(path, file_sha256(path), packages, python, slimmed != required)
 
 
-def _files(model_dir: Path) -> dict[str, str]:
-    """The texts in which a model says what it requires, by name: the first has to be there."""
-    first, *others = (requirements.REQUIREMENTS, requirements.CONSTRAINTS, requirements.CONDA)
-    there = [name for name in others if (model_dir / name).exists()]
-    return {name: _text(model_dir / name) for name in (first, *there)}
-
-
-def _text(path: Path) -> str:
-    """A small file of the model."""
-    most = MOST_BYTES[path.suffix]
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-        text, found = content.decode("utf-8"), "more" if len(content) > most else ""
-    except (OSError, UnicodeDecodeError) as error:
-        text, found = "", type(error).__name__
-    if found:
-        raise LockError(
-            f"{path.name} of the model",
-            expected=f"a readable file of at most {most} bytes",
-            found=found,
-            next_step="log the model again with mlflow",
-        )
-    return text
-
-
 def _compile(
     required: Requirements, serving_requirements: Path, limits: Limits, python: str, place: Path
 ) -> str:
@@ -176,11 +118,11 @@ def _compile(
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place) as made:
         folder = Path(made)
-        (folder / requirements.CONSTRAINTS).write_text(given[requirements.CONSTRAINTS], "utf-8")
+        (folder / CONSTRAINTS).write_text(given[CONSTRAINTS], "utf-8")
         _uv(
             command,
             cwd=folder,
-            given=given[requirements.REQUIREMENTS],
+            given=given[REQUIREMENTS],
             seconds=limits.timeout_seconds,
             what="the model's requirements cannot be locked",
             next_step=required.advice,

@@ -11,7 +11,7 @@ from model_release.digest import model_digest
 from model_release.errors import RefusedError, UsageError
 from model_release.identity import PREFIX, short_id
 from model_release.image import docker, signing
-from model_release.processes import environments
+from model_release.processes import environments, logged_with
 from model_release.releases import Release, names
 from model_release.report import DetailedError, Report, Table
 from model_release.report.render import render
@@ -153,7 +153,7 @@ def _context(workspace: Workspace, release: Release) -> tuple[Path, Path]:
             found=found,
             next_step=f"somebody changed the context; to build it again run {build}",
         )
-    python = environments.python_minor(context / "model")
+    python = logged_with.python_minor(context / "model")
     return context, environments.install(context / "requirements.lock", python, workspace.home)
 
 
