@@ -2,11 +2,13 @@
 
 SIGUSR1 says that SIGTERM is near: it goes on serving, is not ready, and keeps no connection.
 
-Exit codes: 0 drained and stopped, 2 wrong usage, settings or context, 3 model or port failed.
+Exit codes: 0 drained and stopped, 1 predictions or the interpreter hung, 2 wrong usage, settings or
+context, 3 model, port or worker failed.
 """
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -14,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from serving import imports, workers
 from serving.context import model_folder, read_release
@@ -68,12 +71,12 @@ def _socket(arguments: argparse.Namespace) -> socket.socket:
     return bound
 
 
-def _serve(context: Path, bound: socket.socket, settings: Settings) -> None:
+def _serve(context: Path, bound: socket.socket, settings: Settings) -> NoReturn:
     imports.prepare(model_folder(context))
     import uvloop
 
     from serving.app import create_app
-    from serving.server import serve
+    from serving.server import is_hung, serve
 
     app = create_app(context, settings)
 
@@ -94,6 +97,9 @@ def _serve(context: Path, bound: socket.socket, settings: Settings) -> None:
         await serve(app, [bound], stop=stop, settings=settings)
 
     uvloop.run(run())
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(is_hung(app, settings))  # nothing waits for threads, the model's among them
 
 
 def _configure_logs() -> None:
@@ -109,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, serve, return the exit code."""
     arguments = _parser().parse_args(argv)
     _configure_logs()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while the model is being loaded
+    faulthandler.enable()  # a crash says in which code
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # while the model is being loaded
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         settings = Settings.from_environment(os.environ)
@@ -118,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model_folder(arguments.context)
         bound = _socket(arguments)
         if settings.workers > 1:
-            workers.run_workers(arguments.context, bound, settings.workers)
+            workers.run_workers(arguments.context, bound, settings)
         else:
             _serve(arguments.context, bound, settings)
     except ServingError as error:

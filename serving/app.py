@@ -60,8 +60,8 @@ class ServingApp:
 
     Attributes:
         release: which release it serves.
-        ready: what `GET /ready` answers: 200 while true, 503 once `begin_drain()` was called; every
-            answer closes its connection from then on.
+        ready: false once `begin_drain()` was called: `GET /ready` is 503, and every answer closes
+            its connection.
     """
 
     def __init__(
@@ -80,6 +80,10 @@ class ServingApp:
     def begin_drain(self) -> None:
         """Answer "not ready" from now on; requests are still answered, their connections closed."""
         self.ready = False
+
+    def stuck_seconds(self) -> float:
+        """How long no prediction could begin, because every thread is at one that does not end."""
+        return self._batcher.stuck_seconds()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -121,9 +125,11 @@ class ServingApp:
         return answers[path]()
 
     def _readiness(self) -> Answer:
-        if self.ready:
-            return Answer(200, b'{"ready": true}', JSON)
-        return Answer(503, b'{"ready": false, "reason": "draining"}', JSON)
+        if not self.ready:
+            return Answer(503, b'{"ready": false, "reason": "draining"}', JSON)
+        if self.stuck_seconds() > self._settings.request_seconds:
+            return Answer(503, b'{"ready": false, "reason": "no prediction ends"}', JSON)
+        return Answer(200, b'{"ready": true}', JSON)
 
     async def _invocations(self, headers: list[tuple[bytes, bytes]], receive: Receive) -> Answer:
         """Read, queue and answer one request; count it and log a sample."""

@@ -10,6 +10,7 @@ those are read takes half of them, and two half batches cost nearly twice the ti
 
 import asyncio
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ class Batcher:
         self._queue: deque[Job] = deque()
         self._running = 0
         self._starting = False
+        self._begun: dict[int, float] = {}
 
     async def submit(self, job: Job, seconds: float) -> Answer:
         """Wait for the answer of `job`, at most `seconds`: then it is 504.
@@ -76,6 +78,11 @@ class Batcher:
         self._queue.append(job)
         self._start_soon(loop)
         return await job.answer
+
+    def stuck_seconds(self) -> float:
+        """How long every thread has been at one prediction; 0 while there is one that has none."""
+        begun = list(self._begun.values())
+        return time.perf_counter() - max(begun) if len(begun) == self._threads else 0.0
 
     def _start_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start after what the event loop has ready: requests read together go together."""
@@ -123,7 +130,7 @@ class Batcher:
 
     def _run(self, batch: list[Job], loop: asyncio.AbstractEventLoop) -> None:
         """Predict one batch; runs in a thread, hands the answers to the event loop."""
-        started = time.perf_counter()
+        started = self._begin()
         for job in batch:
             job.wait = started - job.queued
             job.merged = len(batch)
@@ -133,7 +140,13 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001  a model may raise anything, even SystemExit
             log_failure("prediction", error)
             answers = [SERVER_ERROR] * len(batch)
+        self._begun.pop(threading.get_ident(), None)
         loop.call_soon_threadsafe(self._finish, batch, answers, loop)
+
+    def _begin(self) -> float:
+        """This thread begins a prediction now."""
+        self._begun[threading.get_ident()] = now = time.perf_counter()
+        return now
 
     def _predict(self, batch: list[Job]) -> list[Answer]:
         parsed = [job.parsed for job in batch if job.parsed is not None]
@@ -147,6 +160,7 @@ class Batcher:
         return [self._alone(job) for job in batch]
 
     def _alone(self, job: Job) -> Answer:
+        self._begin()
         result, timings = self._model.answer(job.body, job.content_type)
         self._metrics.batch_requests(1)
         self._metrics.parse(timings.parse)

@@ -2,6 +2,10 @@
 
 import asyncio
 import contextlib
+import faulthandler
+import logging
+import os
+import signal
 import socket
 import time
 from collections.abc import Generator, Sequence
@@ -13,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.settings import Settings
 
+_logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.05
 HEAD_BYTES = 2**16
 FRAMING = 8
@@ -152,7 +157,11 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, started and stopped by an event instead of by signals."""
+    """uvicorn's server, started and stopped by an event instead of by signals.
+
+    While it runs the process ends, wherever it is, `hang_seconds` after the last turn of its event
+    loop: a thread that needs no lock of the interpreter sees to it.
+    """
 
     def __init__(self, config: uvicorn.Config, stop: asyncio.Event, settings: Settings) -> None:
         super().__init__(config)
@@ -190,7 +199,7 @@ class Server(uvicorn.Server):
 
     async def _tick_until(self, done: Any, event: asyncio.Event | None = None) -> None:
         """Refresh the default headers (Date) at least once a second until `done()`."""
-        await self.on_tick(0)
+        await self._tick()
         refreshed = time.monotonic()
         while not done():
             if event is None:
@@ -199,8 +208,22 @@ class Server(uvicorn.Server):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(event.wait(), timeout=1.0)
             if time.monotonic() - refreshed >= 1.0:
-                await self.on_tick(0)
+                await self._tick()
                 refreshed = time.monotonic()
+
+    async def _tick(self) -> None:
+        await self.on_tick(0)
+        faulthandler.dump_traceback_later(self._settings.hang_seconds, exit=True)
+        if is_hung(self.config.app, self._settings) and not self._stop.is_set():
+            faulthandler.dump_traceback()  # where it hangs
+            _logger.error("no prediction ends any more: the server ends, to be started anew")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_hung(app: Any, settings: Settings) -> bool:
+    """Whether each prediction that runs is late by `hang_seconds`, and no thread is left."""
+    late: float = app.stuck_seconds() - settings.request_seconds
+    return late > settings.hang_seconds
 
 
 async def serve(
@@ -219,8 +242,11 @@ async def serve(
         app.begin_drain()
         stop.set()
 
-    It installs no signal handler. The sockets must be bound; they are closed at the end (the copy
-    of another process stays open and keeps what waits in the kernel's queue). After `stop` is set
+    It installs no signal handler, and sends SIGTERM to its own process when the app hangs. The
+    process ends when its event loop stands still, also after this call: leave by `os._exit`.
+
+    The sockets must be bound; they are closed at the end (the copy of another process stays open
+    and keeps what waits in the kernel's queue). After `stop` is set
 
     1. for `drain_listen_seconds` new connections are still accepted, then the listening sockets
        are closed;
@@ -229,7 +255,7 @@ async def serve(
        no connection is left (at the latest `request_seconds` after that).
 
     Args:
-        app: an ASGI app.
+        app: an ASGI app that tells its `stuck_seconds()`.
         sockets: bound TCP sockets, listening or not yet.
         stop: the event that begins the drain.
         settings: see `serving.settings`.

@@ -64,6 +64,12 @@ class Settings:
         0.001,
         "time from the first byte of the body to the answer; then 408 (body not here) or 504",
     )
+    hang_seconds: float = _setting(
+        "SERVING_HANG_SECONDS",
+        60.0,
+        5.0,
+        "time over which every prediction may be late, or the event loop stand still; then it ends",
+    )
     keep_alive_seconds: float = _setting(
         "SERVING_KEEP_ALIVE_SECONDS",
         75.0,
@@ -91,6 +97,11 @@ class Settings:
     log_sample: float = _setting(
         "SERVING_LOG_SAMPLE", 0.01, 0.0, "share of requests that leave a log line (0 to 1)"
     )
+
+    @property
+    def drain_seconds(self) -> float:
+        """The longest that a drain takes."""
+        return self.drain_listen_seconds + self.drain_idle_seconds + self.request_seconds
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

@@ -40,7 +40,7 @@ REACTIONS = {
     "abort": os.abort,
     "segfault": lambda: ctypes.string_at(0),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "memory": lambda: bytearray(2**46),
+    "memory": lambda: bytearray(2**62),
 }
 
 

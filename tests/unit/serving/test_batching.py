@@ -148,3 +148,24 @@ def test_requests_that_follow_one_another_closely_go_together(
 
     asyncio.run(run())
     assert model.calls == calls
+
+
+def test_it_is_stuck_when_every_thread_is_at_one_prediction() -> None:
+    async def run() -> None:
+        model = Gated()
+        metrics = Metrics(ServedRelease("m", "1", "", "", batching=True))
+        batcher: Any = Batcher(model, Settings(batch_rows=1), metrics, threads=2)  # type: ignore[arg-type]
+        waiting = [asyncio.ensure_future(batcher.submit(job(1), 60))]
+        while len(batcher._begun) < 1:
+            await asyncio.sleep(0)
+        assert batcher.stuck_seconds() == 0.0
+        waiting.append(asyncio.ensure_future(batcher.submit(job(2), 60)))
+        while len(batcher._begun) < 2:
+            await asyncio.sleep(0)
+        first = batcher.stuck_seconds()
+        assert 0 < first < batcher.stuck_seconds()
+        model.gate.set()
+        await asyncio.gather(*waiting)
+        assert batcher.stuck_seconds() == 0.0
+
+    asyncio.run(run())

@@ -9,6 +9,7 @@ hands that over. SIGTERM drains. What it says to its keeper is short: `ready`, a
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -95,6 +96,7 @@ def _parse() -> argparse.Namespace:
 def main() -> int:
     """Load, serve, drain; return the exit code, 0 after a drain."""
     arguments = _parse()
+    faulthandler.enable()  # a crash says in which code
     keeper, probe = (socket.socket(fileno=each) for each in (arguments.keeper, arguments.probe))
     for each in (keeper, probe):
         os.set_inheritable(each.fileno(), False)
@@ -117,7 +119,8 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     uvloop.run(server.run(probe))
-    return 0
+    sys.stdout.flush()
+    os._exit(0)  # nothing waits for threads, the model's among them
 
 
 if __name__ == "__main__":
