@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.types import DataType, Schema
 
+from serving import parquet
 from serving.settings import Settings
 from serving.shapes import by_key, csv_shape, members, split_shape, table_shape, texts
 
@@ -22,6 +23,8 @@ OBJECT_CELLS = 16
 """A list and an object take that many times the memory of a number."""
 TEXT_CHARACTERS = 8
 """Of an array's texts a cell holds this many characters."""
+PARQUET_BYTES = 16
+"""Of a Parquet file's pages and texts a cell holds this many bytes."""
 
 
 class Bounds:
@@ -48,6 +51,8 @@ class Bounds:
         mime_type = content_type.partition(";")[0].strip()
         if mime_type == "text/csv":
             self._check_table(*csv_shape(body), len(body))
+        if mime_type == "application/vnd.apache.parquet":
+            self._check_parquet(body)
         if mime_type != "application/json":
             return body
         brackets = LIST_CELLS * body.count(b"[") + OBJECT_CELLS * body.count(b"{")
@@ -63,6 +68,19 @@ class Bounds:
         for items, longest in self._arrays(fields):
             self._check_cells("texts that count as", items * longest // TEXT_CHARACTERS, len(body))
         return fields
+
+    def _check_parquet(self, body: bytes) -> None:
+        size = PARQUET_BYTES * max(self._cells, len(body))
+        try:
+            counted = parquet.count(body, columns=self._columns, size=size)
+        except (ValueError, IndexError, OSError) as error:
+            text = f"Invalid input. The body is no Parquet file: {error}"
+            raise MlflowException(text, error_code=BAD_REQUEST) from error
+        if counted is not None:
+            self._check_table(1, counted.columns, len(body))
+            self._check_cells("values that are", counted.values, len(body))
+            pages = counted.size // PARQUET_BYTES
+            self._check_cells("pages and texts that count as", pages, len(body))
 
     def _check_table(self, rows: int, columns: int, size: int) -> None:
         if columns > self._columns:

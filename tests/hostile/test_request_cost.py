@@ -5,6 +5,7 @@ that takes more is ended), and the peak of its memory.
 """
 
 import http.client
+import io
 import json
 import os
 import resource
@@ -14,6 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.xdist_group("serving-cost")
@@ -131,6 +135,27 @@ def colliding(count: int) -> list[int]:
     return [i * (2**61 - 1) for i in range(count)]
 
 
+def parquet(values: Any, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"a": values}), stream, **options)
+    return stream.getvalue()
+
+
+def bomb(claimed: int | None = None) -> bytes:
+    """A page of 64 MiB in 3 KiB; its footer may claim less, in as many bytes."""
+    text = parquet(pa.array(["0" * 64 * MIB]), use_dictionary=False, compression="zstd")
+    real = pq.ParquetFile(io.BytesIO(text)).metadata.row_group(0).column(0).total_uncompressed_size
+    return text if claimed is None else text.replace(varint(real, 4), varint(claimed, 4))
+
+
+def varint(number: int, width: int) -> bytes:
+    """A positive number as Thrift writes it, in this many bytes."""
+    parts = [(number * 2 >> 7 * i) & 127 for i in range(width)]
+    return bytes([*(each | 128 for each in parts[:-1]), parts[-1]])
+
+
+ONE_TEXT_OFTEN = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000), pa.array(["x" * 100_000]))
+DELTAS = {"use_dictionary": False, "column_encoding": {"a": "DELTA_BYTE_ARRAY"}}
 LONG_AND_SHORT = ["x" * 32 * KIB, *["y"] * 8 * KIB]
 """An array of these has room for 32 KiB of text 8,193 times."""
 
@@ -199,6 +224,21 @@ TOO_MUCH: dict[str, tuple[str, bytes, str]] = {
     "empty lists": ("none", b'{"inputs":[' + b"[]," * 5 * MIB + b"[]]}", JSON),
     "empty objects": ("doubles", b'{"inputs":[' + b"{}," * 5 * MIB + b"{}]}", JSON),
     "empty lists in params": ("doubles", b'{"params":{"a":[' + b"[]," * MIB + b"[]]}}", JSON),
+    "a Parquet of zeros": ("none", parquet([0] * 3_000_000), PARQUET),
+    "a Parquet of one text": ("none", parquet(ONE_TEXT_OFTEN), PARQUET),
+    "a Parquet of lists of it": (
+        "none",
+        parquet(pa.ListArray.from_arrays(list(range(0, 10_001, 10)), ONE_TEXT_OFTEN)),
+        PARQUET,
+    ),
+    "a Parquet of differences": ("none", parquet(["x" * 100_000] * 1_000, **DELTAS), PARQUET),
+    "a Parquet bomb": ("none", bomb(), PARQUET),
+    "a Parquet bomb that denies it": ("none", bomb(claimed=100), PARQUET),
+    "a wide Parquet": (
+        "none",
+        b"PAR1" + b" " * 2 * MIB + (2 * MIB).to_bytes(4, "little") + b"PAR1",
+        PARQUET,
+    ),
     "lists in lists": ("none", b'{"inputs":[' + b"[" * 900 * KIB, JSON),
 }
 """Body by body: the signature of the model it is sent to, the body, its content type."""
@@ -292,6 +332,11 @@ HONEST: dict[str, tuple[str, bytes, str]] = {
         "none",
         packed({"inputs": [f"{'word ' * (i % 300)}" for i in range(1_000)]}),
         JSON,
+    ),
+    "a Parquet file": (
+        "none",
+        pd.DataFrame({"n": range(50_000), "t": ["red", "green"] * 25_000}).to_parquet(),
+        PARQUET,
     ),
     "a CSV with texts of many lines": (
         "strings",
