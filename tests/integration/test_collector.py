@@ -3,8 +3,8 @@
 import json
 import math
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from model_release.gates.evidence import (
 )
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
+from model_release.processes import sandbox
 from tests.bad_models.models import PINNED
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -82,11 +83,12 @@ Make = Callable[..., MeasuredModel]
 
 
 @pytest.fixture
-def notes() -> Iterator[Path]:
-    """A folder that a confined model can write to: shared memory, where there is confinement."""
-    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(dir=shared) as folder:
-        yield Path(folder)
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that these models may write to, confined as they are otherwise."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    monkeypatch.setattr(sandbox, "Policy", partial(sandbox.Policy, writes=[str(folder)]))
+    return folder
 
 
 @pytest.fixture
