@@ -4,6 +4,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,22 @@ UNKNOWN_RUN = {
 }
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run says, as it is at one moment, and the name of the experiment it lies in."""
+
+    tags: Mapping[str, str]
+    parameters: Mapping[str, str]
+    experiment: str
+
+
 class Runs(Connection):
     """Experiments and runs: made, written to, found."""
 
     def __init__(self, uri: str, artifacts: Path | None = None) -> None:
         super().__init__(uri, artifacts)
         self._files: dict[tuple[str, str], bytes] = {}
+        self._experiments: dict[str, str] = {}
 
     def create_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
         """Start a run in an experiment, which is made if it is new; return the run's id."""
@@ -82,7 +93,7 @@ class Runs(Connection):
 
     def run_parameters(self, run_id: str) -> dict[str, str]:
         """The parameters of a run."""
-        return self.run_record(run_id)[1]
+        return dict(self.run_record(run_id).parameters)
 
     def write_once(self, run_id: str, key: str, value: str) -> bool:
         """Set a parameter of a run, which MLflow never changes; whether it holds `value` now.
@@ -104,13 +115,16 @@ class Runs(Connection):
 
     def run_tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run."""
-        return self.run_record(run_id)[0]
+        return dict(self.run_record(run_id).tags)
 
-    def run_record(self, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
-        """The tags and the parameters of a run, as they are at one moment."""
+    def run_record(self, run_id: str) -> RunRecord:
+        """The tags, the parameters and the place of a run."""
         with self._faults(f"run {run_id}", **UNKNOWN_RUN):
-            data = self._client.get_run(run_id).data
-        return dict(data.tags), dict(data.params)
+            run = self._client.get_run(run_id)
+            number = run.info.experiment_id
+            if number not in self._experiments:
+                self._experiments[number] = self._client.get_experiment(number).name
+        return RunRecord(dict(run.data.tags), dict(run.data.params), self._experiments[number])
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[str]:
         """Ids of the runs of an experiment that carry all these tags, newest first."""

@@ -173,12 +173,16 @@ def load(registry: Registry, run_id: str) -> Release:
         UsageError: no such run, or a run that is not a release.
         OutsideError: the release was written by a newer version of this software.
     """
-    tags, parameters = registry.run_record(run_id)
-    if names.FORMAT not in tags:
+    run = registry.run_record(run_id)
+    tags, bound = run.tags, binding.known(run.parameters)
+    place = EXPERIMENTS + bound.get(names.MODEL, tags.get(names.MODEL, ""))
+    if names.FORMAT not in tags or run.experiment != place:
         raise UsageError(
             f"run {run_id}",
             expected="the run of a release",
-            found=f"a run without the tag {names.FORMAT}",
+            found=f"a run in the experiment {run.experiment}"
+            if names.FORMAT in tags
+            else f"a run without the tag {names.FORMAT}",
             next_step="give the id of a run in an experiment releases/<model>",
         )
     told = tags[names.FORMAT]
@@ -189,7 +193,7 @@ def load(registry: Registry, run_id: str) -> Release:
             found=f"format {told}",
             next_step=ledger.NEWER,
         )
-    return Release(run_id, tags, registry, bound=binding.known(parameters))
+    return Release(run_id, tags, registry, bound=bound)
 
 
 def exactly(registry: Registry, run_id: str, model: str, version: str, image: str) -> Release:

@@ -86,6 +86,10 @@ class KeptRelease(Record):
     @property
     def _anew(self) -> str:
         again = commands.script(
-            "describe_release", model_name=self.model, model_version=self.version, release=self.id
+            "describe_release",
+            model_name=self.model,
+            model_version=self.version,
+            release=self.id,
+            target=commands.WHICH_TARGET,
         )
         return f"run {again}, which makes the page anew, and read it again"

@@ -17,6 +17,7 @@ from typing import Any
 from model_release import commands
 from model_release.errors import OutsideError, RefusedError
 from model_release.registry import Registry
+from model_release.registry.runs import RunRecord
 from model_release.releases import history
 from model_release.releases.actor import actor
 from model_release.releases.history import Close, Entry, Kind, Outcome
@@ -122,13 +123,15 @@ def read_ledger(registry: Registry, model: str, target: str = commands.WHICH_TAR
     """The ledger of a model, empty where it has none.
 
     Raises:
-        OutsideError: it was written by a newer version of this software, or is damaged.
+        OutsideError: it was written by a newer version of this software, is damaged, or is none of
+            the pipeline's.
     """
     tags = registry.experiment_tags(EXPERIMENTS + model)
     run_id = (tags or {}).get(POINTER, "")
     if not run_id:
         return Ledger(registry, model, "", (), target)
-    told = registry.run_tags(run_id).get("ledger.format", "")
+    run = _own(registry, model, run_id)
+    told = run.tags.get("ledger.format", "")
     if not told.isdecimal() or int(told) > FORMAT:
         raise OutsideError(
             f"ledger of {model} (run {run_id})",
@@ -136,7 +139,7 @@ def read_ledger(registry: Registry, model: str, target: str = commands.WHICH_TAR
             found=f"format {told or 'none'}",
             next_step=NEWER,
         )
-    entries = _entries(registry.run_parameters(run_id), f"ledger of {model} (run {run_id})")
+    entries = _entries(run.parameters, f"ledger of {model} (run {run_id})")
     return Ledger(registry, model, run_id, entries, target)
 
 
@@ -147,7 +150,7 @@ def begin_ledger(registry: Registry, model: str) -> str:
     with a tag that names the run.
 
     Raises:
-        OutsideError: the experiment was made by something else.
+        OutsideError: the experiment was made by something else, or names another ledger.
     """
     name = EXPERIMENTS + model
     tags = registry.experiment_tags(name)
@@ -169,7 +172,27 @@ def begin_ledger(registry: Registry, model: str) -> str:
             found="no such tag: something else created this experiment",
             next_step="rename it (mlflow experiments rename), then run the same command again",
         )
+    _own(registry, model, tags[POINTER])
     return tags[POINTER]
+
+
+def _own(registry: Registry, model: str, run_id: str) -> RunRecord:
+    """A ledger's run, if it lies where the pipeline alone may write: anybody can point elsewhere.
+
+    Raises:
+        OutsideError: it does not, or is another model's.
+    """
+    run = registry.run_record(run_id)
+    of = run.tags.get("ledger.model", "")
+    if (run.experiment, of) != (PLACE, model):
+        raise OutsideError(
+            f"ledger of {model} (run {run_id})",
+            expected=f"a run in the experiment {PLACE}, of {model}",
+            found=f"a run in the experiment {run.experiment}, of {of or 'no model'}",
+            next_step=f"somebody else made {EXPERIMENTS}{model} or set its tag {POINTER}: find out "
+            f"who may write there, and set it back to the run {model} in {PLACE}",
+        )
+    return run
 
 
 def models_with_ledger(registry: Registry) -> list[str]:

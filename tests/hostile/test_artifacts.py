@@ -26,7 +26,7 @@ from model_release.operations.describe_release import describe_release
 from model_release.operations.rollback_model import rollback_model
 from model_release.releases import Release, names
 from model_release.report.progress import Progress
-from model_release.stations.approve_model import Approval, set_approval
+from model_release.stations.approve_model import Approval, approve_model
 from model_release.stations.deploy_model import deploy_model, prepared
 from model_release.stations.promote_model import promote_model
 from model_release.stations.smoke_test import smoke_test
@@ -179,7 +179,7 @@ def _deploy(environment: str) -> Callable[[Place, Release], object]:
 
 
 def _approve(place: Place, release: Release) -> object:
-    return set_approval(release, by="ada", why="it is good", approved=True)
+    return approve_model(release, by="ada", why="it is good", approved=True)
 
 
 def _describe(place: Place, release: Release) -> object:
