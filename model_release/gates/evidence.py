@@ -59,7 +59,7 @@ class Serialization:
 
 @dataclass(frozen=True)
 class Load:
-    """The load in a process of its own. `memory_bytes` is that process's peak resident set."""
+    """The load in a process of its own; `memory_bytes` is the peak of it and what it started."""
 
     seconds: float = 0.0
     memory_bytes: int = 0

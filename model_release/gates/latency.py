@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 
 class Limits(GateLimits):
-    """Time of predicting one row and a batch, in the model's own process, and size on disk."""
+    """Time of asking the model's own process for one row and a batch, and size on disk."""
 
     single_p50_ms: float = Field(100.0, gt=0, description="Median time of one row, in ms.")
     single_p99_ms: float = Field(500.0, gt=0, description="99th percentile of one row, in ms.")
@@ -53,7 +53,7 @@ def judge(evidence: Timing, limits: Limits) -> Outcome:
         "batch_p99_ms": percentile(evidence.batch_ms, 99),
         "size_mib": evidence.size_bytes / MIB,
     }
-    over = [name for name, value in facts.items() if not value <= allowed[name]]
+    over = [name for name, value in facts.items() if not 0 <= value <= allowed[name]]
     if over:
         return failed(
             required,

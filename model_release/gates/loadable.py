@@ -14,7 +14,10 @@ class Limits(GateLimits):
 
     max_seconds: float = Field(120.0, gt=0, description="Time that loading may take, in seconds.")
     max_memory_mib: float = Field(
-        4096.0, gt=0, description="Peak resident memory of the process after loading, in MiB."
+        4096.0,
+        gt=0,
+        description="Peak resident memory of the process, and what it started, after loading, in "
+        "MiB.",
     )
 
 
@@ -30,7 +33,7 @@ def judge(evidence: Load, limits: Limits) -> Outcome:
     memory_mib = evidence.memory_bytes / MIB
     found = f"{evidence.seconds:.2f} s, {memory_mib:.0f} MiB"
     facts = {"load_seconds": evidence.seconds, "load_memory_mib": memory_mib}
-    if evidence.seconds <= limits.max_seconds and memory_mib <= limits.max_memory_mib:
+    if 0 <= evidence.seconds <= limits.max_seconds and 0 < memory_mib <= limits.max_memory_mib:
         return passed(required, found, **facts)
     return failed(
         required, found, "make the model smaller, or raise gates.loadable for this model", **facts

@@ -31,7 +31,7 @@ from model_release.measurement.mlmodel import read_signature
 from model_release.measurement.rows import row_differences, spread
 from model_release.measurement.scoring import score_holdout
 from model_release.measurement.subject import MeasuredModel, Subject
-from model_release.measurement.timing import time_rows
+from model_release.measurement.timing import Timed, time_rows
 from model_release.model_process.client import ModelError
 from model_release.model_process.frames import Array
 from model_release.processes import environments, logged_with, sandbox
@@ -207,10 +207,12 @@ class Collector:
         """Load both models at the same time."""
         self.collect(Environment)
         seconds = self._config.gates.loadable.max_seconds
+        if self._config.metrics:  # takes a second, which the models need as well to start
+            importlib.import_module("sklearn.metrics")
+        for subject in self._subjects:
+            subject.started()
         for subject in self._subjects:
             subject.load()
-        if self._config.metrics:  # takes a second, which the models need as well
-            importlib.import_module("sklearn.metrics")
         challenger, *_ = [subject.loaded(seconds) for subject in self._subjects]
         if self._lock is None or not self._lock.skinny or not self._challenger.may_lack_a_module():
             return challenger
@@ -218,6 +220,7 @@ class Collector:
             self._start_challenger(skinny=False)
         except LockError as error:
             return Load(problem=str(error))
+        self._challenger.started()
         self._challenger.load()
         return self._challenger.loaded(seconds)
 
@@ -259,7 +262,7 @@ class Collector:
         return tuple(spread(features, rows))
 
     @cached_property
-    def _timed(self) -> tuple[Array, Array, Array, Array]:
+    def _timed(self) -> Timed:
         self.collect(Load)
         gates = self._config.gates
         return time_rows(
@@ -273,17 +276,18 @@ class Collector:
     def _timing(self) -> Timing:
         rows, size = self._config.gates.latency.batch_rows, self.collect(Files).size_bytes
         try:
-            single, batch, *_ = self._timed
+            timed = self._timed
         except ModelError as error:
             return Timing((), (), rows, size, problem=str(error))
-        return Timing(tuple(single.tolist()), tuple(batch.tolist()), rows, size)
+        return Timing(timed.single_ms, timed.batch_ms, rows, size)
 
     def _rows(self) -> Rows:
         limits = self._config.gates.row_independence
         try:
-            *_, alone, together = (answers[: limits.rows] for answers in self._timed)
+            timed = self._timed
         except ModelError as error:
             return Rows((), problem=str(error))
+        alone, together = timed.alone[: limits.rows], timed.together[: limits.rows]
         return Rows(row_differences(alone, together, rtol=limits.rtol, atol=limits.atol))
 
     def _golden(self) -> Golden:

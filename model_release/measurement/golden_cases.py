@@ -9,7 +9,7 @@ import numpy as np
 from model_release.gates.evidence import Golden
 from model_release.measurement.subject import Subject
 from model_release.model_process.client import ModelError
-from model_release.model_process.frames import Array
+from model_release.model_process.frames import Array, Asked
 
 
 def ask_golden(subject: Subject, columns: Sequence[str], rows: Sequence[Array]) -> Golden:
@@ -20,9 +20,10 @@ def ask_golden(subject: Subject, columns: Sequence[str], rows: Sequence[Array]) 
             requests["input example"] = example
         if rows:
             requests["holdout"] = _scoring_request(columns, rows)
-        frame = subject.ask("golden", {"requests": list(requests.values())})
-        answers = dict(zip(requests, frame.header["predictions"], strict=True))
-    except (ModelError, ValueError, KeyError, TypeError) as error:
+        header, asked = {"requests": list(requests.values())}, Asked(len(requests), arrays=1)
+        _, frame = subject.ask("golden", header, (), asked)
+        answers = dict(zip(requests, frame.arrays[0].tolist(), strict=True))
+    except (ModelError, ValueError) as error:
         return Golden((), problem=str(error))
     return Golden(
         tuple(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import selectors
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from model_release.errors import ReleaseError
-from model_release.model_process.frames import Array, Frame, FrameError, pack, read
+from model_release.model_process.frames import NOTHING, Array, Asked, Frame, FrameError, pack, read
 from model_release.processes import sandbox
+from model_release.processes.accounting import TreeMemory
 from model_release.processes.environments import without_secrets
 
 TICK_SECONDS = 0.2
@@ -28,8 +30,8 @@ SEND_SECONDS = 60.0
 class ModelError(ReleaseError):
     """The model raised, died, hung or answered nonsense; the gate that asked has the next step."""
 
-    def __init__(self, what: str, *, found: str = "") -> None:
-        super().__init__(what, found=found, next_step="")
+    def __init__(self, what: str, *, expected: str = "", found: str = "") -> None:
+        super().__init__(what, expected=expected, found=found, next_step="")
 
 
 class ModelProcess:
@@ -68,6 +70,8 @@ class ModelProcess:
             start_new_session=True,
             bufsize=0,
         )
+        self._memory = TreeMemory(self._process.pid)
+        self._id, self._sent, self._arrived, self._sampled = "", 0.0, 0.0, 0.0
         self._requests, self._replies, self._prints = self._pipes()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._replies, selectors.EVENT_READ)
@@ -94,6 +98,14 @@ class ModelProcess:
                 pipe.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
+    @property
+    def seconds(self) -> float:
+        """How long the last exchange took: from the command's first byte to the answer's last.
+
+        By this side's clock: that of the process belongs to the model.
+        """
+        return self._arrived - self._sent
+
     def send(
         self, command: str, header: Mapping[str, Any] = {}, arrays: Sequence[Array] = ()
     ) -> None:
@@ -104,23 +116,27 @@ class ModelProcess:
             TypeError: `arrays` hold something that cannot be sent.
         """
         self._refuse_if_ended()
-        pieces = pack({"command": command, **header}, arrays)
-        self._selector.register(self._requests, selectors.EVENT_WRITE)
+        self._id = secrets.token_hex(8)  # so that no answer can be written before it is asked for
+        pieces = pack({"command": command, "id": self._id, **header}, arrays)
         deadline = time.monotonic() + SEND_SECONDS
+        self._sent = time.perf_counter()
         try:
             for piece in pieces:
                 sent = 0
                 while sent < len(piece):
-                    if self._requests in self._wait(deadline):
+                    try:
                         sent += os.write(self._requests, piece[sent:])
+                    except BlockingIOError:
+                        self._wait_to_write(deadline)
         except BrokenPipeError:
             self._fail(f"{self.what} died")
-        finally:
-            if not self.ended:
-                self._selector.unregister(self._requests)
 
-    def receive(self, seconds: float) -> Frame:
+    def receive(self, seconds: float, asked: Asked = NOTHING) -> Frame:
         """The answer to the command sent last, at most `seconds` from now.
+
+        Args:
+            seconds: how long to wait.
+            asked: the arrays that it must hold.
 
         Raises:
             ModelError: there is none in time, it is no answer, or it says that the model raised.
@@ -128,17 +144,19 @@ class ModelProcess:
         self._refuse_if_ended()
         deadline = time.monotonic() + seconds
 
-        def source(length: int) -> bytes:
+        def source(length: int) -> bytearray:
             while len(self._incoming) < length:
                 self._wait(deadline)
-            body = bytes(memoryview(self._incoming)[:length])
-            del self._incoming[:length]
+            body, self._incoming = self._incoming, self._incoming[length:]
+            del body[length:]
             return body
 
         try:
-            frame = read(source)
+            frame = read(source, asked)
         except FrameError as error:
             self._fail(f"{self.what} answered nonsense: {error}")
+        if frame.header.get("id") != self._id:
+            self._fail(f"{self.what} answered what it was not asked")
         if "error" in frame.header:
             raise ModelError(f"{self.what} raised {str(frame.header['error'])[:1000]}")
         return frame
@@ -153,15 +171,32 @@ class ModelProcess:
                 fcntl.fcntl(numbers[0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return numbers[0], numbers[1], numbers[2]
 
+    def peak_memory(self) -> int:
+        """The most resident bytes that it and what it started were seen to hold; 0 once ended."""
+        return self._memory.sample()
+
+    def _wait_to_write(self, deadline: float) -> None:
+        self._selector.register(self._requests, selectors.EVENT_WRITE)
+        try:
+            while self._requests not in self._wait(deadline):
+                pass
+        finally:
+            if not self.ended:
+                self._selector.unregister(self._requests)
+
     def _wait(self, deadline: float) -> set[int]:
         """Wait a moment, take in what the process wrote, and tell which pipes were ready."""
         ready = {key.fd for key, _ in self._selector.select(TICK_SECONDS)}
+        if self._replies not in ready and time.monotonic() - self._sampled >= TICK_SECONDS:
+            self._memory.sample()
+            self._sampled = time.monotonic()
         dead = not ready and self._process.poll() is not None
         if self._prints in ready:
             printed = self._read(self._prints)
             self._printed = (self._printed + printed)[-KEPT_PRINT_BYTES:]
         if self._replies in ready:
             replied = self._read(self._replies)
+            self._arrived = time.perf_counter()
             dead = dead or not replied
             self._incoming += replied
         if dead:

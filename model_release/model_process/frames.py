@@ -5,12 +5,14 @@
     arrays    raw buffers in C order, one after the other; dtype "json" is a JSON list
 
 Numbers, booleans and times travel raw; anything else (text, None, nested lists) as JSON. A reader
-checks every length before it reserves memory, and every dtype before it interprets bytes.
+checks every length before it reserves memory, every dtype before it interprets bytes, and counts
+the values in JSON before it makes them: two bytes of JSON may become a list of a hundred.
 """
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +20,15 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PREFIX_BYTES = 8
-MAX_HEADER_BYTES = 64 * 2**20
+MAX_REQUEST_HEADER_BYTES = 64 * 2**20
+MAX_HEADER_BYTES = 64 * 2**10
 MAX_BODY_BYTES = 1024 * 2**20
+MAX_ROW_BYTES = 16 * 2**20
+MAX_JSON_BYTES, MAX_JSON_ROW_BYTES = 16 * 2**20, 4 * 2**10
+MAX_JSON_VALUES, MAX_JSON_ROW_VALUES = 2**20, 64
+"""JSON may take so much, and so much more for every row: one row may be answered at length."""
+
+RAW_DTYPE = re.compile(r"[<>|=]?(?:[biuf][1248]|[Mm]8(?:\[\d{0,9}\w{1,9}\])?)")
 FORGED = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 """What Python raises about content that no `pack` writes."""
 
@@ -29,18 +38,32 @@ class FrameError(ValueError):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What was asked for, which bounds the answer: `arrays` arrays with `rows` entries each."""
+
+    rows: int = 0
+    arrays: int = 0
+
+    def most_bytes(self, dtype: str) -> int:
+        """How long an array of this dtype may be."""
+        if dtype == "json":
+            return min(MAX_BODY_BYTES, MAX_JSON_BYTES + self.rows * MAX_JSON_ROW_BYTES)
+        return min(MAX_BODY_BYTES, self.rows * MAX_ROW_BYTES)
+
+    def most_values(self) -> int:
+        """How many values an array of JSON may hold, those within others counted."""
+        return MAX_JSON_VALUES + self.rows * MAX_JSON_ROW_VALUES
+
+
+NOTHING = Asked()
+
+
+@dataclass(frozen=True)
 class Frame:
     """One message: its header without the description of the arrays, and the arrays in order."""
 
     header: dict[str, Any]
     arrays: tuple[Array, ...] = ()
-
-    def number(self, name: str) -> float:
-        """A number in the header; ValueError where there is none."""
-        value = self.header.get(name)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise FrameError(f"{name} is {value!r}")
-        return float(value)
 
 
 def pack(header: dict[str, Any], arrays: Iterable[Array] = ()) -> list[memoryview]:
@@ -65,46 +88,99 @@ def pack(header: dict[str, Any], arrays: Iterable[Array] = ()) -> list[memoryvie
     return [memoryview(len(text).to_bytes(PREFIX_BYTES, "big") + text), *buffers]
 
 
-def read(source: Callable[[int], bytes | bytearray]) -> Frame:
+def read(source: Callable[[int], bytes | bytearray], asked: Asked | None = None) -> Frame:
     """Read one frame; `source(n)` answers exactly n bytes or raises.
 
+    Args:
+        source: where its bytes come from.
+        asked: what it may be, where it is an answer; None for a request: the pipeline is believed.
+
     Raises:
-        FrameError: lengths, header or arrays that no `pack` writes.
+        FrameError: lengths, header or arrays that no `pack` writes, or that nobody asked for.
     """
     length = int.from_bytes(source(PREFIX_BYTES), "big")
-    if length > MAX_HEADER_BYTES:
+    if length > (MAX_HEADER_BYTES if asked else MAX_REQUEST_HEADER_BYTES):
         raise FrameError(f"a header of {length:,} bytes")
     try:
-        header = json.loads(bytes(source(length)))
-        described = header.pop("arrays")
-        sizes = [int(one["bytes"]) for one in described]
+        header = json.loads(source(length))
+        described = [_Described.of(one) for one in header.pop("arrays")]
     except (*FORGED, AttributeError) as error:
         raise FrameError("bytes that are no header") from error
-    if any(size < 0 for size in sizes) or sum(sizes) > MAX_BODY_BYTES:
-        raise FrameError(f"arrays of {sum(sizes):,} bytes; {MAX_BODY_BYTES:,} are the limit")
-    return Frame(header, tuple(_arrays(source, described, sizes)))
+    size = sum(one.bytes for one in described)
+    if size > MAX_BODY_BYTES:
+        raise FrameError(f"arrays of {size:,} bytes; {MAX_BODY_BYTES:,} are the limit")
+    if asked:
+        _check_asked(described, NOTHING if "error" in header else asked)
+    return Frame(header, tuple(_arrays(source, described, asked)))
+
+
+@dataclass(frozen=True)
+class _Described:
+    """An array that follows, as its frame's header describes it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+    @classmethod
+    def of(cls, one: Mapping[str, Any]) -> "_Described":
+        shape = tuple(int(length) for length in one["shape"])
+        described = cls(str(one["dtype"]), shape, int(one["bytes"]))
+        if described.bytes < 0 or any(length < 0 for length in shape):
+            raise ValueError(one)
+        return described
+
+
+def _check_asked(described: Sequence[_Described], asked: Asked) -> None:
+    if len(described) != asked.arrays:
+        raise FrameError(f"{len(described):,} arrays for {asked.arrays}")
+    for one in described:
+        if one.shape[:1] != (asked.rows,):
+            raise FrameError(f"an array of shape {str(one.shape)[:100]} for {asked.rows:,} rows")
+        if one.bytes > (most := asked.most_bytes(one.dtype)):
+            raise FrameError(
+                f"an array of {one.bytes:,} bytes for {asked.rows:,} rows; {most:,} are the limit"
+            )
 
 
 def _arrays(
-    source: Callable[[int], bytes | bytearray], described: list[dict[str, Any]], sizes: list[int]
+    source: Callable[[int], bytes | bytearray],
+    described: Sequence[_Described],
+    asked: Asked | None,
 ) -> Iterator[Array]:
-    for one, size in zip(described, sizes, strict=True):
-        body = source(size)
+    for one in described:
+        body = source(one.bytes)
+        if asked and one.dtype == "json":
+            _check_values(body, asked)
         try:
-            shape = tuple(int(length) for length in one["shape"])
-            yield _array(one["dtype"], shape, body)
+            yield _json(one, body) if one.dtype == "json" else _raw(one, body)
         except FORGED as error:
             raise FrameError("an array that does not fit its description") from error
 
 
-def _array(dtype: str, shape: tuple[int, ...], body: bytes | bytearray) -> Array:
-    if dtype == "json":
-        values = json.loads(bytes(body))
-        return np.fromiter(values, dtype=object, count=len(values)).reshape(shape)
-    kind = np.dtype(dtype)
-    if not _is_raw(kind) or math.prod(shape) * kind.itemsize != len(body):
-        raise ValueError(dtype)
-    return np.frombuffer(body, dtype=kind).reshape(shape)
+def _check_values(body: bytes | bytearray, asked: Asked) -> None:
+    # Every value but the first of a list or object has a comma before it.
+    values = 1 + sum(body.count(sign) for sign in (b",", b"[", b"{"))
+    if values > (most := asked.most_values()):
+        raise FrameError(
+            f"an array of up to {values:,} values for {asked.rows:,} rows; {most:,} are the limit"
+        )
+
+
+def _json(one: _Described, body: bytes | bytearray) -> Array:
+    made = json.loads(body)
+    if not isinstance(made, list) or math.prod(one.shape) != len(made):
+        raise ValueError(one)
+    return np.fromiter(made, dtype=object, count=len(made)).reshape(one.shape)
+
+
+def _raw(one: _Described, body: bytes | bytearray) -> Array:
+    if not RAW_DTYPE.fullmatch(one.dtype):
+        raise ValueError(one)
+    kind = np.dtype(one.dtype)
+    if not _is_raw(kind) or math.prod(one.shape) * kind.itemsize != len(body):
+        raise ValueError(one)
+    return np.frombuffer(body, dtype=kind).reshape(one.shape)
 
 
 def _is_raw(dtype: np.dtype[Any]) -> bool:

@@ -1,23 +1,22 @@
-"""The commands that the pipeline gives to a model: load, predict, time, golden.
+"""The commands that the pipeline gives to a model: load, predict, golden, and so on.
 
-Each is a frame {"command", …} and is answered by a frame: its result, or {"error": one line}. Only
-this module holds the pipe; whatever the model prints goes to standard error.
+Each is a frame {"command", "id", …} and is answered by a frame with the same id: its result, or
+{"error": one line}. Only this module holds the pipe; whatever the model prints goes to standard
+error. Nothing is measured here: the model's code shares this process, and could say anything.
 """
 
 import gc
 import json
 import os
-import time
 import traceback
 from collections.abc import Callable
 from io import BufferedReader, BufferedWriter
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from .frames import Array, Frame, pack, read
+from .frames import Frame, pack, read
 from .predictions import as_array
 
 
@@ -58,79 +57,75 @@ class Service:
     def __init__(self) -> None:
         self._model: Any = None
         self._path = ""
-        self._commands: dict[str, Callable[[Frame], list[memoryview]]] = {
+        self._held: list[tuple[Any, int]] = []
+        self._commands: dict[str, Callable[[Frame], Frame]] = {
             "start": self._start,
             "load": self._load,
+            "settle": self._settle,
             "predict": self._predict,
-            "time": self._time,
+            "hold": self._hold,
+            "held": self._predict_held,
             "golden": self._golden,
         }
 
     def answer(self, frame: Frame) -> list[memoryview]:
         """Carry out one command. Whatever the model's code raises becomes one line."""
+        asked = {"id": frame.header["id"]}
         try:
-            return self._commands[frame.header["command"]](frame)
+            answer = self._commands[frame.header["command"]](frame)
+            return pack({**answer.header, **asked}, answer.arrays)
         except BaseException as error:  # noqa: BLE001 model code may raise anything, SystemExit too
             traceback.print_exc()
             first = (str(error).strip() or "no message").splitlines()[0]
-            return pack({"error": f"{type(error).__name__}: {first[:500]}"})
+            return pack({"error": f"{type(error).__name__}: {first[:500]}", **asked})
 
-    def _start(self, frame: Frame) -> list[memoryview]:
+    def _start(self, frame: Frame) -> Frame:
         """Import mlflow, so that it counts neither as load time nor as prediction time."""
         del frame
         import mlflow.pyfunc
 
-        return pack({"mlflow": mlflow.__version__})
+        return Frame({"mlflow": mlflow.__version__})
 
-    def _load(self, frame: Frame) -> list[memoryview]:
-        """Load the model at "path": seconds, and the peak resident bytes of this process."""
+    def _load(self, frame: Frame) -> Frame:
+        """Load the model at "path"."""
         import mlflow.pyfunc
 
         self._path = frame.header["path"]
-        started = time.perf_counter()
         self._model = mlflow.pyfunc.load_model(self._path)
-        seconds = time.perf_counter() - started
-        gc.collect()
-        gc.freeze()  # as the server does: a collection of all that mlflow made takes 100 ms
-        return pack({"seconds": seconds, "memory_bytes": _peak_memory()})
+        return Frame({})
 
-    def _predict(self, frame: Frame) -> list[memoryview]:
+    def _settle(self, frame: Frame) -> Frame:
+        """Do as the server does after loading: collecting all that mlflow made takes 100 ms."""
+        del frame
+        gc.collect()
+        gc.freeze()
+        return Frame({})
+
+    def _predict(self, frame: Frame) -> Frame:
         """Predict one batch: an array with one entry a row."""
         data = _table(frame)
-        started = time.perf_counter()
-        answer = self._model.predict(data)
-        seconds = time.perf_counter() - started
-        return pack({"seconds": seconds}, [as_array(answer, len(data))])
+        return Frame({}, (as_array(self._model.predict(data), len(data)),))
 
-    def _time(self, frame: Frame) -> list[memoryview]:
-        """Time rows alone and in batches; answers to each row alone and to all rows together."""
+    def _hold(self, frame: Frame) -> Frame:
+        """Keep what `held` asks for, so that an exchange is timed with little around the model.
+
+        First every row alone, then all of them, then "batch_rows" of them, repeated where there are
+        fewer. Without arrays the rows are those of the model's input example.
+        """
         data = (
             _table(frame) if frame.arrays else self._model.metadata.load_input_example(self._path)
         )
-        rows = _row_count(data)
-        together = as_array(self._model.predict(data), rows)
-        singles = [_row(data, row) for row in range(rows)]
-        wanted, budget = frame.header["single"], frame.header["seconds"]
-        single_ms, answers = self._timed((singles[i % rows] for i in range(wanted)), budget)
-        alone = [as_array(answer, 1) for answer in answers[:rows]]
-        batch = _repeated(data, frame.header["batch_rows"])
-        batch_ms, _ = self._timed((batch for _ in range(frame.header["batches"])), budget)
-        return pack({}, [single_ms, batch_ms, np.concatenate(alone), together[: len(alone)]])
+        rows, batch_rows = _row_count(data), frame.header["batch_rows"]
+        self._held = [(_row(data, row), 1) for row in range(rows)]
+        self._held += [(data, rows), (_repeated(data, batch_rows), batch_rows)]
+        return Frame({"rows": rows})
 
-    def _timed(self, batches: Any, budget: float) -> tuple[Array, list[Any]]:
-        """Milliseconds of all calls but the first, and all answers; 5, or more in `budget` s."""
-        milliseconds: list[float] = []
-        answers: list[Any] = []
-        deadline = time.perf_counter() + budget
-        for batch in batches:
-            started = time.perf_counter()
-            answers.append(self._model.predict(batch))
-            milliseconds.append(1e3 * (time.perf_counter() - started))
-            if len(milliseconds) >= 6 and time.perf_counter() > deadline:
-                break
-        return np.array(milliseconds[1:] or milliseconds), answers
+    def _predict_held(self, frame: Frame) -> Frame:
+        """Predict what is held at "place": an array with one entry a row."""
+        data, rows = self._held[frame.header["place"]]
+        return Frame({}, (as_array(self._model.predict(data), rows),))
 
-    def _golden(self, frame: Frame) -> list[memoryview]:
+    def _golden(self, frame: Frame) -> Frame:
         """What MLflow's scoring protocol answers to each of "requests" (JSON bodies)."""
         from mlflow.pyfunc import scoring_server
 
@@ -144,7 +139,7 @@ class Service:
                 raise ValueError(f"the scoring protocol answered {reply.status}: {reply.response}")
             answer = json.loads(reply.response)
             predictions.append(answer.get("predictions", answer))
-        return pack({"predictions": predictions})
+        return Frame({}, (np.fromiter(predictions, dtype=object, count=len(predictions)),))
 
 
 def _table(frame: Frame) -> pd.DataFrame:
@@ -171,9 +166,3 @@ def _repeated(data: Any, rows: int) -> Any:
     if isinstance(data, pd.DataFrame):
         return data.iloc[order].reset_index(drop=True)
     return data[order] if isinstance(data, np.ndarray) else [data[i] for i in order]
-
-
-def _peak_memory() -> int:
-    """Peak resident set of this process alone; `ru_maxrss` may count its parent's before `exec`."""
-    with Path("/proc/self/status").open(encoding="ascii") as status:
-        return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))

@@ -14,7 +14,7 @@ import pytest
 from model_release import ROOT
 from model_release.digest import model_digest
 from model_release.model_process.client import ModelError, ModelProcess
-from model_release.model_process.frames import Frame
+from model_release.model_process.frames import Asked, Frame
 from tests.waiting import until
 
 MLMODEL = """
@@ -153,7 +153,7 @@ def loaded(folder: Path, home: Path) -> ModelProcess:
         process.send("start")
         process.receive(120)
         process.send("load", {"path": str(folder)})
-        assert process.receive(60).number("memory_bytes") > 50e6
+        process.receive(60)
     except BaseException:
         process.close()
         raise
@@ -168,7 +168,7 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mo
 
 def ask(process: ModelProcess, act: str, seconds: float = 30) -> Frame:
     process.send("predict", {"columns": ["act"]}, [np.array([act], dtype=object)])
-    return process.receive(seconds)
+    return process.receive(seconds, Asked(rows=1, arrays=1))
 
 
 @pytest.mark.parametrize(

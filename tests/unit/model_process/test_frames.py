@@ -26,7 +26,7 @@ def described(**array: object) -> str:
         (frame("[]"), "bytes that are no header"),
         (frame(DEEP), "bytes that are no header"),
         (frame('{"arrays": [{"bytes": Infinity}]}'), "bytes that are no header"),
-        (frame(described(bytes=-1)), "arrays of -1 bytes"),
+        (frame(described(bytes=-1, dtype="json", shape=[1])), "bytes that are no header"),
         (frame(described(bytes=8, dtype="<f8", shape=[2]), b"12345678"), "does not fit"),
         (frame(described(bytes=8, dtype="O", shape=[1]), b"12345678"), "does not fit"),
         (frame(described(bytes=len(DEEP), dtype="json", shape=[1]), DEEP.encode()), "does not fit"),
