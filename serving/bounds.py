@@ -16,7 +16,7 @@ from mlflow.types import DataType, Schema
 
 from serving import parquet
 from serving.settings import Settings
-from serving.shapes import by_key, csv_shape, members, split_shape, table_shape, texts
+from serving.shapes import by_key, csv_shape, csv_texts, members, split_shape, table_shape, texts
 
 LIST_CELLS = 8
 OBJECT_CELLS = 16
@@ -51,6 +51,8 @@ class Bounds:
         mime_type = content_type.partition(";")[0].strip()
         if mime_type == "text/csv":
             self._check_table(*csv_shape(body), len(body))
+            if self._texts:
+                self._check_texts(*csv_texts(body), len(body))
         if mime_type == "application/vnd.apache.parquet":
             self._check_parquet(body)
         if mime_type != "application/json":
@@ -66,7 +68,7 @@ class Bounds:
         for shape in self._tables(fields):
             self._check_table(*shape, len(body))
         for items, longest in self._arrays(fields):
-            self._check_cells("texts that count as", items * longest // TEXT_CHARACTERS, len(body))
+            self._check_texts(items, longest, len(body))
         return fields
 
     def _check_parquet(self, body: bytes) -> None:
@@ -81,6 +83,9 @@ class Bounds:
             self._check_cells("values that are", counted.values, len(body))
             pages = counted.size // PARQUET_BYTES
             self._check_cells("pages and texts that count as", pages, len(body))
+
+    def _check_texts(self, items: int, longest: int, size: int) -> None:
+        self._check_cells("texts that count as", items * longest // TEXT_CHARACTERS, size)
 
     def _check_table(self, rows: int, columns: int, size: int) -> None:
         if columns > self._columns:

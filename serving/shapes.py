@@ -97,11 +97,24 @@ def texts(values: Iterable[Any]) -> Iterator[tuple[int, int]]:
             yield items, longest
 
 
+def _records(body: bytes) -> Iterator[list[str]]:
+    """The records of a CSV, split as pandas splits them; lines without any field are empty ones."""
+    lines = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", errors="replace", newline="")
+    return iter(csv.reader(lines))
+
+
 def csv_shape(body: bytes) -> tuple[int, int]:
     """Rows and columns of a CSV: pandas takes the columns from its names and its first row."""
-    lines = io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", errors="replace", newline="")
-    records = (each for each in csv.reader(lines) if len(each) > 1 or "".join(each).strip())
-    columns = max(map(len, islice(records, 2)), default=1)
-    if b'"' in body:  # a line's end in quotes is none
-        return 1 + sum(1 for _ in records), columns
-    return body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n"), columns
+    ends = body.count(b"\n") + body.count(b"\r") - body.count(b"\r\n")
+    if b'"' in body or body.count(b"\r") != body.count(b"\r\n"):
+        # an end in quotes is none, and of lines that a lone return ends pandas skips not all blanks
+        widths = [len(each) for each in _records(body)]
+        return len(widths), max(chain((1,), widths))
+    written = (each for each in _records(body) if len(each) > 1 or "".join(each).strip())
+    return ends, max(map(len, islice(written, 2)), default=1)
+
+
+def csv_texts(body: bytes) -> tuple[int, int]:
+    """Rows of a CSV, and its longest text: what a tensor of texts is made of."""
+    lengths = [max(map(len, each), default=0) for each in _records(body)]
+    return len(lengths), max(lengths, default=0)

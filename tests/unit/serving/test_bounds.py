@@ -116,6 +116,13 @@ def test_a_csv_is_refused_alike() -> None:
         read(None, b"a,b,c,d\n" + b"1\n" * 299 + b"1", "text/csv; charset=utf-8")
 
 
+def test_texts_of_a_csv_for_a_tensor() -> None:
+    body = b"t\n" + b"x" * 600 + b"\n" + b"y\n" * 20
+    assert read(ABC, body, "text/csv") == body
+    with pytest.raises(MlflowException, match="texts that count as 1650 cells"):
+        read(TENSORS, body, "text/csv")
+
+
 def test_a_signature_of_type_hints_is_no_table() -> None:
     body = {"inputs": [{name: 1} for name in "abcde"]}
     assert read(ABC, body, hinted=True) == body

@@ -65,9 +65,9 @@ def test_csv(body: bytes) -> None:
     ("body", "shape"),
     [
         (b"", (0, 1)),
-        (b"a,b,c\n1,2,3\n4,5,6\n", (2 + 1, 3)),
-        (b"a,b,c\r\n1,2,3\r\n", (1 + 1, 3)),
-        (b'a,b\n"one\ntwo\n",3\n', (1, 2)),
+        (b"a,b,c\n1,2,3\n4,5,6\n", (3, 3)),
+        (b"a,b,c\r\n1,2,3\r\n", (2, 3)),
+        (b'a,b\n"one\ntwo\n",3\n', (2, 2)),
     ],
 )
 def test_a_csv_is_counted_closely(body: bytes, shape: tuple[int, int]) -> None:
