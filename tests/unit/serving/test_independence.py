@@ -28,5 +28,17 @@ def test_it_imports_nothing_of_the_rest() -> None:
         "examples",
         "fastapi",
         "starlette",
-        "pyarrow",
     }
+
+
+def test_pyarrow_is_imported_when_a_parquet_file_comes() -> None:
+    """Not before: it takes part of a second, and not every environment has it."""
+    at_the_top = {
+        name
+        for path in FOLDER.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [*(alias.name for alias in node.names), getattr(node, "module", None) or ""]
+    }
+    assert "mlflow.types" in at_the_top
+    assert not [name for name in at_the_top if name.startswith("pyarrow")]
