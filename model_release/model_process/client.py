@@ -17,6 +17,7 @@ from model_release.errors import ReleaseError
 from model_release.model_process.frames import NOTHING, Array, Asked, Frame, FrameError, pack, read
 from model_release.processes import sandbox
 from model_release.processes.accounting import TreeMemory
+from model_release.processes.confinement import Policy
 from model_release.processes.environments import without_secrets
 
 TICK_SECONDS = 0.2
@@ -55,7 +56,7 @@ class ModelProcess:
         self._incoming = bytearray()
         self._printed = b""
         program = Path(__file__).parent
-        policy = sandbox.Policy(
+        policy = Policy(
             own=str(self._home),
             reads=[*sandbox.interpreter_reads(python), *map(str, (program, *reads))],
             mounted=True,

@@ -20,6 +20,7 @@ from model_release.digest import file_sha256
 from model_release.errors import OutsideError, ReleaseError, disk_full
 from model_release.gates.environment import Limits
 from model_release.processes import logged_with, sandbox
+from model_release.processes.confinement import Policy
 from model_release.processes.locks import file_lock
 from model_release.processes.package_index import (
     anonymous,
@@ -211,7 +212,7 @@ def _compile_bytecode(folder: Path, python: Path, seconds: float) -> None:
     Raises:
         LockError: it takes longer than `seconds`.
     """
-    policy = sandbox.Policy(
+    policy = Policy(
         own=str(folder),
         reads=[str(python.parents[1])],
         writes=["/dev/shm"],  # noqa: S108 - the compilers' queue; they run nothing of the model
@@ -252,7 +253,7 @@ def _uv(
         python = sandbox.interpreter_reads(Path(sys.executable))
         certificates = environment.get("SSL_CERT_FILE", ""), environment.get("SSL_CERT_DIR", "")
         files = [*python, *folders(os.environ), *certificates, *map(str, reads)]
-        policy = sandbox.Policy(str(cwd), [line[0], *files], network=True)
+        policy = Policy(str(cwd), [line[0], *files], network=True)
         line = sandbox.command(policy, line)
     try:
         done = subprocess.run(

@@ -33,7 +33,8 @@ from model_release.gates.evidence import (
 )
 from model_release.measurement.collector import Collector
 from model_release.measurement.subject import MeasuredModel
-from model_release.processes import sandbox
+from model_release.model_process import client
+from model_release.processes.confinement import Policy
 from tests.bad_models.models import PINNED
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -87,7 +88,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that these models may write to, confined as they are otherwise."""
     folder = tmp_path / "notes"
     folder.mkdir()
-    monkeypatch.setattr(sandbox, "Policy", partial(sandbox.Policy, writes=[str(folder)]))
+    monkeypatch.setattr(client, "Policy", partial(Policy, writes=[str(folder)]))
     return folder
 
 

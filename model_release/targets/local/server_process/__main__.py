@@ -36,6 +36,7 @@ if not __package__:  # run by its path, under `-I -S`: nothing else says where t
     sys.path[0] = str(Path(__file__).resolve().parents[4])
 
 from model_release.processes import sandbox
+from model_release.processes.confinement import Policy
 
 IDENTITY = ("model", "version", "digest", "release")
 """The fields that say what is served, as `model_release.identity` has them."""
@@ -190,7 +191,7 @@ def start_server(python: Path, context: Path, probe: socket.socket, channel: soc
     """Start the server, confined to its own folder, and give it both sockets; its number."""
     own = Path("own").absolute()
     own.mkdir(mode=0o700, exist_ok=True)
-    policy = sandbox.Policy(
+    policy = Policy(
         str(own), [*sandbox.interpreter_reads(python), str(context), str(SERVER)], mounted=True
     )
     for each in (probe, channel):
