@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model_release.model_process.client import ModelError, ModelProcess
+from model_release.model_process.frames import Asked
 from tests.waiting import until
 
 MLMODEL = """
@@ -96,21 +97,24 @@ def living(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("end", ["and returns", "and dies"])
 def test_nothing_outlives_its_gate(model: Path, tmp_path: Path, end: str) -> None:
-    for way in WAYS:
-        home = tmp_path / way.replace(" ", "-")
-        process = ModelProcess(Path(sys.executable), "model 1", home, [model])
-        with process:
-            process.send("start")
-            process.receive(120)
-            process.send("load", {"path": str(model)})
-            process.receive(60)
-            before = living(home)
-            assert before
-            process.send("predict", {"columns": ["way"]}, [np.array([f"{way}, {end}"], object)])
-            if end == "and returns":
-                process.receive(60)
-                until(lambda home=home, before=before: set(living(home)) - set(before), seconds=60)
-            else:
-                with pytest.raises(ModelError, match="died"):
-                    process.receive(60)
-        assert living(home) == [], way
+    with ModelProcess(Path(sys.executable), "model 1", tmp_path, [model]) as process:
+        process.send("start")
+        process.receive(120)
+        process.send("load", {"path": str(model)})
+        process.receive(60)
+        alone = set(living(tmp_path))
+        assert alone
+        for way in WAYS:
+            left = set(living(tmp_path))
+            _leave(process, f"{way}, and returns")
+            process.receive(60, Asked(arrays=1, rows=1))
+            until(lambda left=left: set(living(tmp_path)) - left, seconds=60)
+        if end == "and dies":
+            _leave(process, f"{WAYS[0]}, {end}")
+            with pytest.raises(ModelError, match="died"):
+                process.receive(60, Asked(arrays=1, rows=1))
+    assert living(tmp_path) == []
+
+
+def _leave(process: ModelProcess, way: str) -> None:
+    process.send("predict", {"columns": ["way"]}, [np.array([way], object)])
