@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,7 @@ from model_release.processes.package_index import (
 )
 from model_release.processes.requirements import CONSTRAINTS, REQUIREMENTS, LockError, Requirements
 
-KEPT = {
-    *("PATH", "LANG", "LC_ALL", "TZ"),
-}
+KEPT = {"PATH", "LANG", "LC_ALL", "TZ"}
 """What a process that runs model code may know of the pipeline's environment."""
 
 INSTALL_SECONDS = 1800.0
@@ -239,34 +237,24 @@ def _uv(
     builds: bool = False,
     reads: Sequence[Path] = (),
 ) -> None:
-    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`.
-
-    Where packages may be built, their code runs: uv and all that it starts are confined to `cwd`
-    and the network then, with a cache of its own, and no password of an index or a proxy.
-    """
+    """Run uv in the environment that it may see, on `given`; its complaint becomes `found`."""
     line = [find_uv_bin(), "--no-config", *command]
     environment, index = uv_environment(os.environ, KEPT), index_options(os.environ)
-    if builds:
-        environment = {name: anonymous(value) for name, value in environment.items()}
-        environment |= {"HOME": str(cwd), "TMPDIR": str(cwd), "UV_CACHE_DIR": str(cwd / "cache")}
-        index = anonymous(index)
-        python = sandbox.interpreter_reads(Path(sys.executable))
-        certificates = environment.get("SSL_CERT_FILE", ""), environment.get("SSL_CERT_DIR", "")
-        files = [*python, *folders(os.environ), *certificates, *map(str, reads)]
-        policy = Policy(str(cwd), [line[0], *files], network=True)
-        line = sandbox.command(policy, line)
     try:
-        done = subprocess.run(
-            line,
-            cwd=cwd,
-            env=environment,
-            input=index + given,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=seconds,
-            check=False,
-        )
+        if builds:
+            done = _run_building(line, cwd, environment, index + given, seconds, reads)
+        else:
+            done = subprocess.run(
+                line,
+                cwd=cwd,
+                env=environment,
+                input=index + given,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=seconds,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         found = f"still running after {seconds:g} s"
         raise LockError(what, found=found, next_step=next_step) from error
@@ -274,11 +262,38 @@ def _uv(
         raise OutsideError(
             f"uv cannot be run: {error}", next_step=f"run `{commands.make('venv')}`"
         ) from error
-    finally:
-        if builds:
-            shutil.rmtree(cwd / "cache", ignore_errors=True)
     if done.returncode != 0:
         found = quotable(done.stderr)[-600:]
         if OUTSIDE.search(found):
             raise OutsideError(what, found=found, next_step="check that the package index answers")
         raise disk_full(found) or LockError(what, found=found, next_step=next_step)
+
+
+def _run_building(
+    line: Sequence[str],
+    own: Path,
+    environment: Mapping[str, str],
+    given: str,
+    seconds: float,
+    reads: Sequence[Path],
+) -> "subprocess.CompletedProcess[str]":
+    """Run uv where it may build packages, whose code runs then.
+
+    All of it is confined to the folder `own` and the network, with a cache of its own, and knows
+    no password of an index or a proxy.
+    """
+    known = {name: anonymous(value) for name, value in environment.items()}
+    known |= {"HOME": str(own), "TMPDIR": str(own), "UV_CACHE_DIR": str(own / "cache")}
+    python = sandbox.interpreter_reads(Path(sys.executable))
+    certificates = known.get("SSL_CERT_FILE", ""), known.get("SSL_CERT_DIR", "")
+    files = [line[0], *python, *folders(os.environ), *certificates, *map(str, reads)]
+    try:
+        return sandbox.run_confined(
+            Policy(str(own), files, network=True),
+            line,
+            env=known,
+            seconds=seconds,
+            given=anonymous(given),
+        )
+    finally:
+        shutil.rmtree(own / "cache", ignore_errors=True)

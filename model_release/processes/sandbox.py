@@ -50,9 +50,16 @@ def interpreter_reads(python: Path) -> list[str]:
 
 
 def run_confined(
-    policy: Policy, program: Sequence[str], *, env: Mapping[str, str], seconds: float
+    policy: Policy,
+    program: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    seconds: float,
+    given: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a program confined to `policy`, in its own folder, until it and what it started ended.
+
+    `given` is what it reads on standard input.
 
     Raises:
         subprocess.TimeoutExpired: it did not end in time; it has been ended.
@@ -61,14 +68,14 @@ def run_confined(
         command(policy, program),
         cwd=policy.own,
         env=dict(env),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
     ) as process:
         try:
-            out, err = process.communicate(timeout=seconds)
+            out, err = process.communicate(given, timeout=seconds)
         finally:
             process.terminate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

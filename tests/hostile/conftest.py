@@ -68,3 +68,15 @@ def planted(tmp_path: Path) -> Iterator[Planted]:
         thread.start()
     with unix, inet:
         yield made
+
+
+def living(home: Path) -> list[str]:
+    """Processes that have this folder in their environment, as all that a model starts has."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if bytes(home) in (process / "environ").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found

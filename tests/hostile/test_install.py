@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.conftest import SECRET, Planted
+from model_release.processes.environments import install
+from model_release.processes.requirements import LockError
+from tests.hostile.conftest import SECRET, Planted, living
 from tests.hostile.hostile_wheels import NAME, RAN, attack, source_distribution, ways, wheel
+from tests.waiting import until
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -78,3 +81,16 @@ def test_the_build_of_a_package_reads_and_changes_nothing(planted: Planted, tmp_
     assert told.startswith("installed\n")
     assert list((tmp_path / "home").rglob("built.py"))
     assert set(planted.stolen) <= {"sent"}
+
+
+@pytest.mark.long
+def test_nothing_outlives_a_build_that_takes_too_long(tmp_path: Path) -> None:
+    line = "import os, time; os.fork() or os.setsid(); time.sleep(10_000)"
+    wheels, home = tmp_path / "wheels", tmp_path / "home"
+    wheels.mkdir()
+    lock = locked(tmp_path, source_distribution(wheels, line), "allowed")
+    with pytest.MonkeyPatch.context() as index:
+        index.setenv("UV_FIND_LINKS", str(wheels))
+        with pytest.raises(LockError, match="still running after 30 s"):
+            install(lock, HERE, home, seconds=30)
+    until(lambda: living(home) == [], seconds=60)

@@ -8,6 +8,7 @@ import pytest
 
 from model_release.model_process.client import ModelError, ModelProcess
 from model_release.model_process.frames import Asked
+from tests.hostile.conftest import living
 from tests.waiting import until
 
 MLMODEL = """
@@ -81,18 +82,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "code").mkdir()
     (folder / "code" / "leaving.py").write_text(LEAVING)
     return folder
-
-
-def living(home: Path) -> list[str]:
-    """Processes that have this folder in their environment, as all that a model starts has."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if bytes(home) in (process / "environ").read_bytes():
-                found.append(process.name)
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.parametrize("end", ["and returns", "and dies"])
