@@ -20,7 +20,7 @@ TAKEN = re.compile(r"-canary$|-[0-9a-f]{8}$")
 class Identity:
     """What a release is, and what a server of it says that it serves.
 
-    `serving` and the local target's `server_process` import none of this: they name its fields too.
+    `serving` imports none of this: it names its fields too.
 
     Args:
         model: name of the registered model.

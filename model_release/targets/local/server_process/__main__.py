@@ -19,7 +19,6 @@ releases answering. When the server ends, all that it started is ended. Standard
 
 import argparse
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -35,11 +34,10 @@ from typing import Any
 if not __package__:  # run by its path, under `-I -S`: nothing else says where the library is
     sys.path[0] = str(Path(__file__).resolve().parents[4])
 
+from model_release.identity import Identity
 from model_release.processes import sandbox
 from model_release.processes.confinement import Policy
-
-IDENTITY = ("model", "version", "digest", "release")
-"""The fields that say what is served, as `model_release.identity` has them."""
+from model_release.processes.locks import is_held
 
 SERVER = Path(__file__).with_name("server.py")
 LOG_BYTES = 5 * 2**20
@@ -129,7 +127,7 @@ class Keeper:
         The deploy that started this server holds its lock until this server is current or ended:
         read in this order, a free lock means that `current` will not come to name this one.
         """
-        if _is_held(self._slot / "deploy.lock"):
+        if is_held(self._slot / "deploy.lock"):
             return False
         try:
             current = (self._slot / "current").read_text()
@@ -138,7 +136,7 @@ class Keeper:
         if current == Path.cwd().name:
             return False
         other = self._slot / "servers" / current / "lock"
-        return self._listener is None or (bool(current) and _is_held(other))
+        return self._listener is None or (bool(current) and is_held(other))
 
 
 def _control() -> socket.socket:
@@ -147,17 +145,6 @@ def _control() -> socket.socket:
     control.bind("control")
     control.listen()
     return control
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 _state: dict[str, Any] = {}
@@ -218,7 +205,7 @@ def main() -> int:
     detach()
     os.set_inheritable(arguments.lock, False)
     release = json.loads((arguments.context / "release.json").read_text())
-    write_state(phase="loading", **{name: release[name] for name in IDENTITY})
+    write_state(phase="loading", **Identity.read(release).fields())
     sandbox.adopt()
     with socket.create_server(("127.0.0.1", 0)) as probe, _control() as control:
         ours, theirs = socket.socketpair()
