@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from model_release.errors import RefusedError
+from model_release.processes.package_index import USER_OF_URL
 
 REQUIREMENTS, CONSTRAINTS, CONDA = "requirements.txt", "constraints.txt", "conda.yaml"
 MOST_CHARACTERS = 100_000
@@ -37,7 +38,6 @@ PATH = re.compile(
     r"|[\w.-]+?\.(whl|zip|egg|tgz|tbz|txz|tlz|tar)(?![\w-])",
     re.IGNORECASE,
 )
-USER_OF_URL = re.compile(r"(?<=://)[^/\s]+@")
 
 PUBLISH = (
     "publish it as a wheel in the index that UV_INDEX names where the pipeline runs, and log the "
