@@ -148,10 +148,11 @@ def test_killed_at_every_step_it_goes_on_and_ends_in_the_same_state(runner: Scri
     assert report["version"] == runner.champion() == "2"
     serving = requests.get(f"{runner.production}/model", timeout=5).json()
     assert (serving["version"], serving["digest"]) == ("2", report["digest"])
-    servers = subprocess.run(
-        ["pgrep", "-f", f"server_process.*{runner.home}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert len(servers.stdout.split()) == 2, "one server in staging, one in production, no orphan"
+    for program in ("server_process --python", "server_process/server.py --context"):
+        running = subprocess.run(
+            ["pgrep", "--full", f"{program} .*{runner.home}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert len(running.stdout.split()) == 2, f"{program}: staging, production, no orphan"
