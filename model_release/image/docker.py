@@ -20,6 +20,7 @@ from model_release import ROOT
 from model_release.errors import OutsideError, UsageError
 from model_release.image.build_failures import explain
 from model_release.processes.environments import builds_allowed
+from model_release.processes.package_index import anonymous, options_elsewhere
 from model_release.processes.tools import Done, call
 from model_release.report.progress import Tell
 
@@ -30,10 +31,12 @@ FILE_TIMES = "315532800"
 # zstd packs the dependencies faster than gzip.
 OUTPUT = "type=image,name={name},push={push},rewrite-timestamp=true,compression=zstd"
 
-INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 DIGEST_CODE = ("__init__.py", "digest.py", "errors.py")
+
+TOOLS, INDEX, METADATA = "tools", "index", "metadata.json"
+"""What lies beside the context while an image is built."""
 
 BUILD_SECONDS = 3600.0
 ASK_SECONDS = 120.0
@@ -108,13 +111,13 @@ def build(order: Order, *, push: bool, progress: Tell) -> str:
     """
     target = platform((order.context / "requirements.lock").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        tools, metadata = Path(folder, "tools"), Path(folder, "metadata.json")
-        _lay_out(tools)
-        command = build_command(order, target, tools, metadata, os.environ, push=push)
+        aside = Path(folder)
+        _lay_out(aside, target, os.environ)
+        command = build_command(order, target, aside, os.environ, push=push)
         done = call(command, seconds=BUILD_SECONDS, listener=_steps(progress))
         if done.code:
             raise explain(done.err, order.base, order.name, target.python)
-        told = json.loads(metadata.read_text("utf-8"))
+        told = json.loads((aside / METADATA).read_text("utf-8"))
     digest = told.get("containerimage.digest", "")
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise OutsideError(
@@ -126,46 +129,47 @@ def build(order: Order, *, push: bool, progress: Tell) -> str:
 
 
 def build_command(
-    order: Order,
-    target: Platform,
-    tools: Path,
-    metadata: Path,
-    environment: Mapping[str, str],
-    *,
-    push: bool,
+    order: Order, target: Platform, aside: Path, environment: Mapping[str, str], *, push: bool
 ) -> list[str]:
-    """The whole command line. Of index and proxy it holds names of variables, not their values."""
+    """The whole command line, which holds no password; `aside` is what `_lay_out` made.
+
+    Code of packages that are built gets no password either, and a package cache of its own.
+    """
     arguments = {
         "BASE_IMAGE": order.base,
         "PYTHON_VERSION": target.python,
         "MODEL_DIGEST": order.digest,
         "SOURCE_DATE_EPOCH": FILE_TIMES,
     }
+    proxies = {name: environment[name] for name in PROXY_VARIABLES if environment.get(name)}
+    if target.builds:
+        arguments["PACKAGE_CACHE"] = order.digest
+        arguments |= {name: anonymous(value) for name, value in proxies.items()}
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    options += [f"--build-arg={name}" for name in PROXY_VARIABLES if environment.get(name)]
-    if not target.builds:  # else code of packages would run beside the index's password
-        given = [name for name in INDEX_VARIABLES if environment.get(name)]
-        options += [f"--secret=id={name},env={name}" for name in given]
+    options += [f"--build-arg={name}" for name in proxies if name not in arguments]
     options += [f"--label={name}={value}" for name, value in order.labels.items()]
     return [
         *("docker", "buildx", "build", "--progress=plain", f"--platform={target.docker}"),
         *("--provenance=false", "--sbom=false"),  # they hold the time of the build
         f"--file={DOCKERFILE}",
-        f"--build-context=tools={tools}",
+        f"--build-context=tools={aside / TOOLS}",
+        f"--secret=id=index,src={aside / INDEX}",
         *options,
         f"--output={OUTPUT.format(name=order.name, push=str(push).lower())}",
-        f"--metadata-file={metadata}",
+        f"--metadata-file={aside / METADATA}",
         str(order.context),
     ]
 
 
-def _lay_out(tools: Path) -> None:
-    """What the build uses and does not keep: uv, and the code that computes the model digest."""
-    library = tools / "model_release"
+def _lay_out(aside: Path, target: Platform, environment: Mapping[str, str]) -> None:
+    """What the build uses and does not keep: uv, the code of the model digest, the index."""
+    library = aside / TOOLS / "model_release"
     library.mkdir(parents=True)
-    shutil.copy(find_uv_bin(), tools / "uv")
+    shutil.copy(find_uv_bin(), aside / TOOLS / "uv")
     for name in DIGEST_CODE:
         shutil.copy(ROOT / "model_release" / name, library)
+    index = options_elsewhere(environment)
+    (aside / INDEX).write_text(anonymous(index) if target.builds else index, "utf-8")
 
 
 def _steps(progress: Tell) -> Tell:

@@ -45,6 +45,12 @@ def index_options(environ: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def options_elsewhere(environ: Mapping[str, str]) -> str:
+    """Those of `index_options` that name no folder of this machine, hence hold in an image too."""
+    lines = index_options(environ).splitlines(keepends=True)
+    return "".join(line for line in lines if not _is_folder(line.partition(" ")[2]))
+
+
 def folders(environ: Mapping[str, str]) -> list[str]:
     """The folders of this machine among what `index_options` names."""
     places = (line.partition(" ")[2] for line in index_options(environ).splitlines())

@@ -6,6 +6,7 @@ from model_release.processes.package_index import (
     anonymous,
     folders,
     index_options,
+    options_elsewhere,
     quotable,
     uv_environment,
 )
@@ -97,3 +98,9 @@ def test_an_anonymous_text_has_no_users() -> None:
     assert anonymous("--index-url https://u:p%40@host/x http://v@other") == (
         "--index-url https://host/x http://other"
     )
+
+
+def test_folders_of_this_machine_are_not_elsewhere() -> None:
+    variables = {"UV_INDEX": "/srv/index https://one", "UV_FIND_LINKS": "file:///a,https://b"}
+    told = options_elsewhere(variables)
+    assert told.splitlines() == ["--extra-index-url https://one", "--find-links https://b"]
