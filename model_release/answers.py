@@ -68,9 +68,12 @@ def _agree(wanted: object, found: object, tolerances: Tolerances) -> bool:
         return type(wanted) is type(found) and wanted == found
     if wanted == found or (wanted != wanted and found != found):
         return True
-    if not (math.isfinite(wanted) and math.isfinite(found)):
+    try:
+        if not (math.isfinite(wanted) and math.isfinite(found)):
+            return False
+        return abs(found - wanted) <= tolerances.atol + tolerances.rtol * abs(wanted)
+    except OverflowError:  # JSON has integers beyond every float
         return False
-    return abs(found - wanted) <= tolerances.atol + tolerances.rtol * abs(wanted)
 
 
 def _first(differences: Iterable[str]) -> str:

@@ -41,6 +41,7 @@ def test_a_value_agrees_with_itself(value: object) -> None:
         (NAN, 1.0, "predictions: 1.0 in place of nan"),
         (INFINITY, 1.0, "predictions: 1.0 in place of inf"),
         (1.0, INFINITY, "predictions: inf in place of 1.0"),
+        (1.0, 10**400, f"predictions: 1{'0' * 59}… in place of 1.0"),
         (INFINITY, -INFINITY, "predictions: -inf in place of inf"),
         (None, 0, "predictions: 0 in place of None"),
         ("", "x" * 70, f"predictions: '{'x' * 59}… in place of ''"),
