@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import requests
 
 from model_release.config.kubernetes_settings import Canary
+from model_release.errors import OutsideError
 from model_release.report import Table
 from model_release.report.progress import Tell
 from model_release.targets import Deployment
@@ -57,14 +58,21 @@ class AnalysisRun:
             replay = Replay(session, self.base, self.deployment.cases, self.deployment.tolerances)
             faults = self._look(session, stable, new)
             while True:
-                samples = replay.latencies(stable.sample, new.sample)
-                decision = canary_analysis.judge_canary(*samples, self._limits, faults)
                 passed = time.monotonic() - begun
-                if decision.verdict == "abort" or passed >= seconds:
+                at_end = passed >= seconds
+                decision = canary_analysis.judge_canary(
+                    stable.counted,
+                    new.counted,
+                    self._limits,
+                    faults,
+                    seen=(stable.seen(at_end=at_end), new.seen(at_end=at_end)),
+                    by_replay=replay.judged,
+                )
+                if decision.verdict == "abort" or at_end:
                     return decision
                 self.check()
                 if replay.a_second is None and passed >= seconds * LISTEN_SHARE:
-                    self._choose(replay, new.sample.requests / passed)
+                    self._choose(replay, _callers(stable, new) / passed)
                 ends = time.monotonic() + TICK_SECONDS
                 replay.both(stable, new, ends)
                 time.sleep(max(0.0, ends - time.monotonic()))
@@ -81,12 +89,26 @@ class AnalysisRun:
         )
 
     def _look(self, session: requests.Session, stable: Group, new: Group) -> list[str]:
-        """Read the counts of both versions; say what is wrong with the canary's pods themselves."""
+        """Read the counts of both versions; say what is wrong with the canary's pods themselves.
+
+        Raises:
+            OutsideError: the stable pods' counts cannot be, so there is nothing to compare with.
+        """
         old_pods, new_pods = both_tracks(session, self.base, self.slug)
         stable.look(session, self.base, old_pods)
         new.look(session, self.base, new_pods)
+        for pod, doubt in stable.doubts.items():
+            raise OutsideError(
+                f"stable pod {pod}, with which the canary is compared",
+                expected="counts in /metrics that agree with what was seen of it",
+                found=f"it {doubt}",
+                next_step=f"read `kubectl logs {pod}`, run `kubectl delete pod {pod}` so that "
+                "another takes its place, then run the same command again",
+            )
         restarted = [pod for pod in new_pods if pod.restarts]
-        return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted]
+        return [pod.trouble or f"pod {pod.name} restarted" for pod in restarted] + [
+            f"pod {pod} {doubt}" for pod, doubt in new.doubts.items()
+        ]
 
     def _choose(self, replay: Replay, callers: float) -> None:
         """Judge by the callers' requests where the canary gets enough of them, else by replays."""
@@ -99,8 +121,20 @@ class AnalysisRun:
         )
 
 
+def _callers(stable: Group, new: Group) -> float:
+    """How many requests callers sent to the canary: as it counts them, or as its share would be.
+
+    A model may change its own count. The stable pods do not, and a Service gives each pod the same.
+    """
+    share = len(new.pods) / max(1, len(stable.pods))
+    return min(new.counted.requests, stable.counted.requests * share)
+
+
 def canary_table(decision: Decision) -> Table:
     """The decision's figures, one a row."""
-    columns = ("measure", "stable", "canary", "difference", "allowed", "verdict")
-    rows = [(*canary_analysis.figures(each), each.verdict) for each in decision.comparisons]
+    columns = ("measure", "stable", "canary", "difference", "allowed", "verdict", "counted by")
+    rows = [
+        (*canary_analysis.figures(each), each.verdict, each.seen_by)
+        for each in decision.comparisons
+    ]
     return Table(f"Canary: {decision.verdict}, {decision.reason}", columns, rows)

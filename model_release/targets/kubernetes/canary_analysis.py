@@ -2,20 +2,28 @@
 
 Each comparison has a confidence interval and a limit. A canary whose interval lies beyond the limit
 is worse; one whose interval lies within it is not worse; anything between is undecided, and more
-requests would tell. Error rates: Newcombe's hybrid score interval for the difference of two
-proportions (Statistics in Medicine 17, 1998, method 10). Latency: order-statistic intervals of
-quantiles (Conover, Practical Nonparametric Statistics, 1999, section 3.2), read off histograms.
+requests would tell. It takes the pods' own counts to promote a canary; what the pipeline itself saw
+of the requests that it replayed is enough to refuse one.
+
+Error rates: Newcombe's hybrid score interval for the difference of two proportions (Statistics in
+Medicine 17, 1998, method 10). Latency: order-statistic intervals of quantiles (Conover, Practical
+Nonparametric Statistics, 1999, section 3.2), read off histograms.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Literal
 
 Verdict = Literal["promote", "abort", "inconclusive"]
 
 QUANTILES = {"median": 0.5, "p95": 0.95}
+
+ERROR_RATE = "error rate"
+PODS = "the pods"
+REPLAY = "the replay"
+OF_REPLAY = " of replayed requests"
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,11 @@ class AnalysisLimits:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of both versions; `lower` to `upper` is the interval that `limit` bounds."""
+    """One figure of both versions; `lower` to `upper` is the interval that `limit` bounds.
+
+    `seen_by` says whose figure it is. One that is only a `guard` refuses a canary that is worse,
+    but need not tell that it is not.
+    """
 
     name: str
     stable: float
@@ -86,13 +98,15 @@ class Comparison:
     lower: float
     upper: float
     limit: float
+    seen_by: str = PODS
+    guard: bool = False
 
     @property
     def verdict(self) -> Verdict:
         """Whether the interval lies beyond the limit, within it, or across it."""
         if self.lower > self.limit:
             return "abort"
-        return "promote" if self.upper <= self.limit else "inconclusive"
+        return "promote" if self.guard or self.upper <= self.limit else "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -104,22 +118,39 @@ class Decision:
     comparisons: Sequence[Comparison]
 
 
+NOTHING_SEEN = Sample(), Sample()
+
+
 def judge_canary(
-    stable: Sample, canary: Sample, limits: AnalysisLimits, faults: Sequence[str] = ()
+    stable: Sample,
+    canary: Sample,
+    limits: AnalysisLimits,
+    faults: Sequence[str] = (),
+    *,
+    seen: tuple[Sample, Sample] = NOTHING_SEEN,
+    by_replay: bool = False,
 ) -> Decision:
     """Decide about a canary.
 
     Args:
-        stable: what the stable version answered meanwhile.
-        canary: what the canary answered.
+        stable: what the stable pods count of their answers meanwhile.
+        canary: what the canary's pods count of theirs.
         limits: how much worse it may be.
         faults: what is wrong with the canary beyond rates, such as a golden prediction that
-            differs or a container that restarted; one is enough to abort.
+            differs, a container that restarted, or counts that contradict what was seen; one is
+            enough to abort.
+        seen: what the stable version and the canary answered to requests that were replayed.
+        by_replay: whether the latency of these alone decides, because callers are few.
     """
-    comparisons = []
-    if stable.requests > 0 and canary.requests > 0:
-        comparisons = [error_rates(stable, canary, limits)]
-        comparisons += [latencies(name, stable, canary, limits) for name in QUANTILES]
+    comparisons = _all_figures(stable, canary, limits)
+    replayed = [
+        replace(each, name=each.name + OF_REPLAY, seen_by=REPLAY, guard=True)
+        for each in _all_figures(*seen, limits)
+    ]
+    if by_replay:
+        comparisons = comparisons[:1]
+        replayed[1:] = [replace(each, guard=False) for each in replayed[1:]]
+    comparisons += replayed
     if faults:
         return Decision("abort", faults[0], comparisons)
     worse = [each for each in comparisons if each.verdict == "abort"]
@@ -129,11 +160,24 @@ def judge_canary(
         if sample.requests < limits.min_requests:
             found = f"the {name} answered {sample.requests:.0f} of at least {limits.min_requests}"
             return Decision("inconclusive", f"too few requests: {found}", comparisons)
+    if by_replay and not replayed:
+        found = "no replayed request was answered"
+        return Decision("inconclusive", f"too few requests: {found}", comparisons)
     unclear = [each for each in comparisons if each.verdict == "inconclusive"]
     if unclear:
         reason = f"too few requests to tell: {describe(unclear[0])}"
         return Decision("inconclusive", reason, comparisons)
     return Decision("promote", f"not worse over {canary.requests:.0f} requests", comparisons)
+
+
+def _all_figures(stable: Sample, canary: Sample, limits: AnalysisLimits) -> list[Comparison]:
+    """Error rates, then the latencies; nothing where one of both answered nothing."""
+    if not (stable.requests > 0 and canary.requests > 0):
+        return []
+    return [
+        error_rates(stable, canary, limits),
+        *(latencies(name, stable, canary, limits) for name in QUANTILES),
+    ]
 
 
 def error_rates(stable: Sample, canary: Sample, limits: AnalysisLimits) -> Comparison:
@@ -143,7 +187,7 @@ def error_rates(stable: Sample, canary: Sample, limits: AnalysisLimits) -> Compa
     new, new_low, new_high = _wilson(canary.errors, canary.requests, z)
     difference = new - old
     return Comparison(
-        "error rate",
+        ERROR_RATE,
         old,
         new,
         max(-1.0, difference - math.hypot(new - new_low, old_high - old)),
@@ -162,7 +206,7 @@ def latencies(name: str, stable: Sample, canary: Sample, limits: AnalysisLimits)
 
 def figures(comparison: Comparison) -> tuple[str, str, str, str, str]:
     """A comparison for people: name, stable, canary, the interval, what is allowed."""
-    rate = comparison.name == "error rate"
+    rate = comparison.name.startswith(ERROR_RATE)
     value, bound = ("{:.2%}", "{:+.2%}") if rate else ("{:.1f} ms", "{:.2f} ×")
     scale = 1 if rate else 1000
     interval = f"{bound.format(comparison.lower)} to {bound.format(comparison.upper)}"

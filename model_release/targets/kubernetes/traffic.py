@@ -1,17 +1,17 @@
 """What two versions answer while both serve: their `/metrics`, and replayed golden requests.
 
-The counts are the servers' own, so they hold every caller's requests; where callers are few, the
-golden requests are replayed to both, in turn, so that whatever slows this cluster slows both. Then
+The counts of `/metrics` are the servers' own: they hold every caller's requests, and what a model
+in the server makes of them. So golden requests are replayed to both as well, in turn, so that
+whatever slows this cluster slows both; what they find is the pipeline's own. Where callers are few,
 latency is that of the replayed requests alone: callers keep their connections to the stable pods,
 and what they ask is not what is replayed, so that a mixture would not be the same for both.
 """
 
-import re
+import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import requests
 
@@ -20,6 +20,7 @@ from model_release.errors import OutsideError
 from model_release.smoke import Case
 from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, NAME, STABLE
+from model_release.targets.kubernetes.pod_figures import Container, Exchange, sample
 from model_release.targets.kubernetes.pods import pod_url
 from model_release.targets.kubernetes.rollout import Pod, by_track
 
@@ -27,9 +28,6 @@ TICK_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
 REPLAYERS = 4
 """Requests that are under way at once in a replay; each waits for both versions in turn."""
-
-LINE = re.compile(r"^(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
-LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[Pod], list[Pod]]:
@@ -51,56 +49,63 @@ def both_tracks(session: requests.Session, base: str, slug: str) -> tuple[list[P
     return tracks[STABLE], tracks[CANARY]
 
 
-def read_metrics(text: str) -> Sample:
-    """Counts of a server since its start, from its Prometheus exposition."""
-    answers = errors = 0.0
-    cumulated: dict[float, float] = {}
-    for name, labelled, value in LINE.findall(text):
-        labels = dict(LABEL.findall(labelled))
-        if name == "serving_requests_total":
-            answers += float(value)
-            errors += float(value) if labels["status"] != "200" else 0
-        if name == "serving_stage_seconds_bucket" and labels["stage"] == "total":
-            cumulated[float(labels["le"])] = float(value)
-    latency, below = {}, 0.0
-    for bound, count in sorted(cumulated.items()):
-        latency[bound] = count - below
-        below = count
-    return Sample(answers, errors, latency)
-
-
 @dataclass
 class Group:
     """The pods of one version, and what they have answered since they were first looked at."""
 
     pods: list[Pod] = field(default_factory=list)
-    _first: dict[tuple[str, int], Sample] = field(default_factory=dict)
-    _last: dict[tuple[str, int], Sample] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+    _containers: dict[tuple[str, int], Container] = field(default_factory=dict)
 
     def look(self, session: requests.Session, base: str, pods: Sequence[Pod]) -> None:
-        """Read the counts of the pods that serve now; those that went keep their last."""
+        """Read the counts of the pods that serve now; those that went keep their last.
+
+        Not while anything is replayed: what a pod counts is held against what it was heard to
+        answer. Where both cannot be true, `doubts` say why, by the pod's name.
+        """
         self.pods = [pod for pod in pods if pod.ready and not pod.ending]
+        answered = {key: each.settle() for key, each in self._containers.items()}
         for pod in self.pods:
-            key = (pod.uid, pod.restarts)  # a container that starts anew counts anew
-            try:
-                answer = session.get(f"{pod_url(base, pod.name)}/metrics", timeout=TIMEOUT_SECONDS)
-            except requests.RequestException as error:
-                raise _unread(pod.name, f"{type(error).__name__}: {error}") from error
-            if answer.status_code == 200:
-                sample = read_metrics(answer.text)
-                self._first.setdefault(key, sample)
-                self._last[key] = sample
-            elif _is_proxy_error(answer):
-                continue  # the pod has gone between being listed and being asked
-            else:
-                raise _unread(pod.name, f"status {answer.status_code}: {answer.text[:200]}")
+            found = self.container(pod)
+            told = _metrics(session, base, pod.name)
+            doubt = found.read(told, answered=answered.get(_key(pod), False))
+            if doubt:
+                self.doubts.setdefault(pod.name, doubt)
+
+    def container(self, pod: Pod) -> Container:
+        """What is known of a pod's server; one that starts anew counts anew."""
+        return self._containers.setdefault(_key(pod), Container())
 
     @property
-    def sample(self) -> Sample:
-        """What they have answered since they were first looked at."""
-        return sum(
-            (self._last[key] - self._first[key] for key in self._last), start=Sample(0, 0, {})
-        )
+    def counted(self) -> Sample:
+        """What they have counted themselves since they were first looked at."""
+        return sum((each.counted for each in self._containers.values()), start=Sample())
+
+    def seen(self, *, at_end: bool) -> Sample:
+        """What was replayed to them, as it was seen from outside.
+
+        `at_end`, when nothing more comes, no doubt is left about a pod that is still there.
+        """
+        found = [each.seen for each in self._containers.values()]
+        found += [self.container(pod).doubtful for pod in self.pods] if at_end else []
+        return sample(each for some in found for each in some)
+
+
+def _key(pod: Pod) -> tuple[str, int]:
+    return pod.uid, pod.restarts
+
+
+def _metrics(session: requests.Session, base: str, pod: str) -> str | None:
+    """What a pod counts; None where the API server answered in its place, or seems to have."""
+    try:
+        answer = session.get(f"{pod_url(base, pod)}/metrics", timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise _unread(pod, f"{type(error).__name__}: {error}") from error
+    if answer.status_code == 200:
+        return answer.content.decode(errors="replace")
+    if _is_proxy_error(answer):
+        return None  # the pod may have gone between being listed and being asked
+    raise _unread(pod, f"status {answer.status_code}: {answer.text[:200]}")
 
 
 @dataclass
@@ -113,10 +118,9 @@ class Replay:
         cases: golden cases.
         tolerances: for their predictions.
         a_second: how many to send to each version; None while callers alone are counted.
-        judged: whether latency is judged by them.
+        judged: whether latency is judged by them alone.
         turn: how many were sent.
         differences: what the second version has answered otherwise than validated.
-        seconds: how long each answer took, of the first and of the second version.
     """
 
     session: requests.Session
@@ -127,34 +131,26 @@ class Replay:
     judged: bool = False
     turn: int = 0
     differences: list[str] = field(default_factory=list)
-    seconds: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
 
-    def latencies(self, first: Sample, second: Sample) -> tuple[Sample, Sample]:
-        """What both versions have answered, with the latency that they are judged by."""
-        if not self.judged:
-            return first, second
-        one, other = (dict(Counter(times)) for times in self.seconds)
-        return replace(first, latency=one), replace(second, latency=other)
-
-    def _ask(self, pod: str, case: Case) -> str:
+    def _ask(self, pod: str, case: Case) -> tuple[Exchange, str]:
         """Send a case to a pod; say how its predictions differ, or "".
 
-        An answer other than 200 is no difference: the pod has counted it as an error.
+        An answer other than 200 is no difference: it is an error.
         """
         url = f"{pod_url(self.base, pod)}/invocations"
+        begun = time.perf_counter()
         try:
             answer = self.session.post(url, json=case["request"], timeout=TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise _unread(pod, f"{type(error).__name__}: {error}") from error
+        exchange = Exchange(time.perf_counter() - begun, answer.status_code, _is_own(answer))
         if answer.status_code != 200:
-            return ""
-        found: object = answer.json()
-        found = found.get("predictions") if isinstance(found, Mapping) else found
-        different = first_difference(case["predictions"], found, self.tolerances)
-        return f"golden prediction {case['name']}: {different}" if different else ""
+            return exchange, ""
+        different = first_difference(case["predictions"], _predictions(answer), self.tolerances)
+        return exchange, f"golden prediction {case['name']}: {different}" if different else ""
 
     def both(self, first: Group, second: Group, until: float) -> None:
-        """Send a second's requests to each group, the same to both.
+        """Send a second's requests to each group, the same to both; return when all are answered.
 
         `until` is a time of `time.monotonic()` at which to stop.
         """
@@ -172,17 +168,35 @@ class Replay:
             return
         rounds, number = divmod(turn, len(self.cases))
         for which in (0, 1) if (rounds + number) % 2 else (1, 0):
-            pods = groups[which].pods
-            begun = time.perf_counter()
-            different = self._ask(pods[rounds % len(pods)].name, self.cases[number])
-            self.seconds[which].append(time.perf_counter() - begun)
+            group = groups[which]
+            pod = group.pods[rounds % len(group.pods)]
+            exchange, different = self._ask(pod.name, self.cases[number])
+            group.container(pod).heard.append(exchange)
             if different and which == 1:
                 self.differences.append(different)
 
 
+def _predictions(answer: requests.Response) -> object:
+    """What a server predicts; its text where that is no JSON."""
+    try:
+        found: object = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return answer.content[:200].decode(errors="replace")
+    return found.get("predictions") if isinstance(found, Mapping) else found
+
+
 def _is_proxy_error(answer: requests.Response) -> bool:
-    """Whether the API server answered in the pod's place."""
-    return '"kind":"Status"' in answer.text or "error trying to reach" in answer.text
+    """Whether the API server answered in the pod's place, or it looks as if."""
+    return b'"kind":"Status"' in answer.content or b"error trying to reach" in answer.content
+
+
+def _is_own(answer: requests.Response) -> bool:
+    """Whether a pod answered beyond doubt: with a prediction, or with an error as MLflow spells it.
+
+    Anything else may also come from `kubectl proxy`, or from what stands before an API server.
+    """
+    spelt = b'"error_code"' in answer.content and not _is_proxy_error(answer)
+    return answer.status_code == 200 or spelt
 
 
 def _unread(pod: str, found: str) -> OutsideError:

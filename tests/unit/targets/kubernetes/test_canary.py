@@ -1,4 +1,4 @@
-"""What a canary's latency is judged by: callers where they are enough, else replayed requests."""
+"""What a canary is judged by: callers where they are enough, and replayed requests."""
 
 from typing import Any
 
@@ -9,11 +9,17 @@ from model_release.answers import Tolerances
 from model_release.config.kubernetes_settings import Canary
 from model_release.identity import Identity
 from model_release.targets import Deployment
-from model_release.targets.kubernetes.canary import AnalysisRun
+from model_release.targets.kubernetes.canary import AnalysisRun, _callers
 from model_release.targets.kubernetes.canary_analysis import Sample
-from model_release.targets.kubernetes.traffic import Replay
+from model_release.targets.kubernetes.pod_figures import Exchange
+from model_release.targets.kubernetes.rollout import Pod
+from model_release.targets.kubernetes.traffic import Group, Replay
 
 CASES = [{"name": "row 0", "request": {}, "predictions": [1.0]}]
+
+
+def pod(name: str, restarts: int = 0) -> Pod:
+    return Pod(name, name, "Running", True, False, restarts, "", "", "", None)
 
 
 def replay(cases: list[Any]) -> Replay:
@@ -49,13 +55,42 @@ def test_few_callers_are_helped_out(
     assert line.endswith("replaying golden requests to both" if judged else "judged by these")
 
 
-def test_latency_is_of_callers_or_of_replays_never_of_both() -> None:
-    counted = Sample(100, 1, {0.1: 100}), Sample(50, 2, {0.2: 50})
-    chosen = replay(CASES)
-    chosen.seconds[0].extend([0.01, 0.01, 0.02])
-    chosen.seconds[1].append(0.03)
-    assert chosen.latencies(*counted) == counted
-    chosen.judged = True
-    first, second = chosen.latencies(*counted)
-    assert first == Sample(100, 1, {0.01: 2, 0.02: 1})
-    assert second == Sample(50, 2, {0.03: 1})
+def group(pods: int, counted: float) -> Group:
+    made = Group([pod(str(number)) for number in range(pods)])
+    for each in made.pods:
+        known = made.container(each)
+        known.first, known.last = Sample(), Sample(counted / pods)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("stable", "new", "callers"),
+    [
+        ((2, 200), (1, 90), 90),
+        ((2, 200), (1, 5000), 100),
+        ((4, 200), (2, 5000), 100),
+        ((2, 0), (1, 5000), 0),
+    ],
+)
+def test_a_canary_has_no_more_callers_than_its_share(
+    stable: tuple[int, float], new: tuple[int, float], callers: float
+) -> None:
+    assert _callers(group(*stable), group(*new)) == callers
+
+
+def test_what_was_replayed_to_pods_that_went_is_known_to_the_end() -> None:
+    known = Group([pod("a"), pod("b")])
+    good, doubtful = Exchange(0.1, 200, own=True), Exchange(0.1, 503, own=False)
+    for each in known.pods:
+        known.container(each).heard += [good, doubtful]
+        known.container(each).settle()
+    assert known.seen(at_end=False) == Sample(2, 0, {0.1: 2})
+    del known.pods[0]
+    assert known.seen(at_end=True) == Sample(3, 1, {0.1: 3}), "one is gone, one is still there"
+
+
+def test_a_container_that_starts_anew_counts_anew() -> None:
+    known = Group()
+    before = known.container(pod("a"))
+    assert known.container(pod("a")) is before
+    assert known.container(pod("a", restarts=1)) is not before

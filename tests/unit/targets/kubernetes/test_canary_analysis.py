@@ -61,6 +61,48 @@ def test_a_fault_aborts_whatever_was_measured() -> None:
     assert judge_canary(Sample(), Sample(), LIMITS, [wrong]).verdict == "abort"
 
 
+@pytest.mark.parametrize("by_replay", [True, False])
+@pytest.mark.parametrize(
+    ("seen", "verdict", "reason"),
+    [
+        ((sample(1000), sample(1000)), "promote", "not worse over 1000 requests"),
+        ((sample(1000), sample(1000, 3)), "promote", "not worse over 1000 requests"),
+        ((sample(400), sample(400, 20)), "abort", "error rate of replayed requests 5.00%, stable"),
+        ((sample(100), sample(100, milliseconds=90)), "abort", "median latency of replayed req"),
+    ],
+)
+def test_what_was_seen_refuses_what_the_pods_deny(
+    seen: tuple[Sample, Sample], verdict: str, reason: str, by_replay: bool
+) -> None:
+    decision = judge_canary(sample(1000), sample(1000), LIMITS, seen=seen, by_replay=by_replay)
+    assert decision.verdict == verdict, decision
+    assert decision.reason.startswith(reason)
+
+
+def test_few_replayed_requests_hold_up_no_canary_that_callers_judge() -> None:
+    few = sample(10), sample(10)
+    assert judge_canary(sample(1000), sample(1000), LIMITS, seen=few).verdict == "promote"
+    alone = judge_canary(sample(1000), sample(1000), LIMITS, seen=few, by_replay=True)
+    assert alone.verdict == "inconclusive"
+    assert "median latency of replayed requests" in alone.reason
+    none = judge_canary(sample(1000), sample(1000), LIMITS, by_replay=True)
+    assert (none.verdict, none.reason) == (
+        "inconclusive",
+        "too few requests: no replayed request was answered",
+    )
+
+
+def test_a_figure_says_who_counted_it() -> None:
+    both = sample(1000), sample(1000)
+    own = ["error rate", "median latency", "p95 latency"]
+    replayed = [f"{name} of replayed requests" for name in own]
+    for by_replay, names in ((False, own), (True, own[:1])):
+        found = judge_canary(*both, LIMITS, seen=both, by_replay=by_replay).comparisons
+        assert [each.name for each in found] == [*names, *replayed]
+        counted_by = ["the pods"] * len(names) + ["the replay"] * 3
+        assert [each.seen_by for each in found] == counted_by
+
+
 def test_interval_of_newcombes_paper() -> None:
     """Table II of Newcombe 1998, method 10: 56/70 against 48/80, 95 % two-sided."""
     limits = AnalysisLimits(1, 0.0, 2.0, 0.975)

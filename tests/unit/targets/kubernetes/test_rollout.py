@@ -1,17 +1,14 @@
-"""What Deployments, pods and `/metrics` say, read from what an API server and a server answer."""
+"""What Deployments and pods say, read from what an API server answers."""
 
-import math
 from typing import Any
 
 import pytest
 
 from model_release.errors import OutsideError
 from model_release.identity import Identity
-from model_release.targets.kubernetes.canary_analysis import Sample
 from model_release.targets.kubernetes.manifests import CANARY, STABLE, TRACK
 from model_release.targets.kubernetes.rollout import by_track, read_pod, read_status, until_gone
 from model_release.targets.kubernetes.target import summary
-from model_release.targets.kubernetes.traffic import read_metrics
 
 ANNOTATIONS = {
     "model-release/model": "Iris α",
@@ -165,25 +162,6 @@ def test_a_quota_is_told_by_the_deployment() -> None:
     assert read_status(deployment(conditions=[condition])).trouble == (
         "FailedCreate: exceeded quota: small"
     )
-
-
-METRICS = """\
-# HELP serving_requests_total Answers to /invocations by HTTP status.
-# TYPE serving_requests_total counter
-serving_requests_total{status="200"} 7.0
-serving_requests_total{status="400"} 2.0
-serving_requests_total{status="504"} 1.0
-serving_stage_seconds_bucket{le="0.01",stage="total"} 4.0
-serving_stage_seconds_bucket{le="0.025",stage="total"} 9.0
-serving_stage_seconds_bucket{le="+Inf",stage="total"} 10.0
-serving_stage_seconds_bucket{le="0.01",stage="wait"} 10.0
-serving_model_info{digest="sha256:ab",name="a \\"b\\", c",release="r",version="2"} 1.0
-"""
-
-
-def test_counts_of_a_server() -> None:
-    assert read_metrics(METRICS) == Sample(10, 3, {0.01: 4.0, 0.025: 5.0, math.inf: 1.0})
-    assert read_metrics("") == Sample(0, 0, {})
 
 
 def test_summary_of_a_diff() -> None:
