@@ -13,6 +13,14 @@ CALLS = itertools.count(1)
 THREAD = threading.local()
 
 
+def _count_no_error() -> None:
+    """Have the server in this process count every answer as a good one."""
+    from serving.metrics import Metrics
+
+    count = Metrics.answered
+    Metrics.answered = lambda self, status: count(self, 200)
+
+
 class ProbeModel(PythonModel):
     """Answers a + 2 b for each row, as its `model_config` says: well, late, wrong or not at all."""
 
@@ -22,13 +30,15 @@ class ProbeModel(PythonModel):
             raise RuntimeError("the weights of this model are damaged")
         if self.fault == "load-forever":
             time.sleep(86_400)
+        if self.fault == "lies":
+            _count_no_error()
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None
     ) -> Any:
         if (model_input["a"] < 100).any():  # golden requests, not those of the many callers
             time.sleep(0.02)  # so that three times as slow is more than noise
-        if self.fault == "errors" and self._fails():
+        if self.fault in ("errors", "lies") and self._fails():
             raise RuntimeError("one request in twenty fails")
         if self.fault == "slow":
             time.sleep(0.04)

@@ -107,6 +107,15 @@ def test_canary_with_five_percent_errors(cluster: Cluster, images: ProbeImages) 
 
 
 @pytest.mark.usefixtures("as_before")
+def test_canary_with_five_percent_errors_that_its_metrics_deny(
+    cluster: Cluster, images: ProbeImages
+) -> None:
+    cause = rf"canary .*: abort; .*pod {NAME}-canary-\S+ counted 0 errors, seen were [1-9]"
+    report = refused(cluster.with_canary(**STRICT), images.release("2", "lies"), cause)
+    assert "| error rate | 0.00% | 0.00%" in report, "so it says itself"
+
+
+@pytest.mark.usefixtures("as_before")
 def test_canary_three_times_slower(cluster: Cluster, images: ProbeImages) -> None:
     strict = cluster.with_canary(**STRICT)
     refused(strict, images.release("2", "slow"), "canary .*: abort; .*(median|p95) latency")
