@@ -94,6 +94,15 @@ def ask_identity(url: str, timeout: float = TIMEOUT_SECONDS) -> Identity:
         ) from error
 
 
+def is_ready(url: str, timeout: float) -> bool:
+    """Whether the server at `url` says in time that it may get requests."""
+    try:
+        with _session(url) as session:
+            return session.get(f"{url}/ready", timeout=timeout).ok
+    except requests.RequestException:
+        return False
+
+
 def _session(url: str) -> requests.Session:
     session = requests.Session()
     # A proxy of this machine's environment has no business between it and itself.

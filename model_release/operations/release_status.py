@@ -42,7 +42,7 @@ def release_status(workspace: Workspace, target: Target, environment: str | None
 def _back(run: Running, target: Target) -> str:
     model, version = run.identity.model, run.identity.version
     again = commands.release(model, version, target=target.name)
-    return f"{model} {version} is down; start it again: {again}"
+    return f"{model} {version} is not ready; unless it comes back by itself, start it: {again}"
 
 
 def stop(target: Target, environment: str | None = None) -> Report:
@@ -67,7 +67,7 @@ def _row(run: Running, champion: str | None) -> tuple[str, ...]:
         run.identity.model,
         run.identity.version,
         champion or "none",
-        str(run.replicas) if run.replicas else "down",
+        str(run.replicas) if run.replicas else "not ready",
         short_digest(run.identity.digest.removeprefix("sha256:")),
         short_id(run.identity.release),
         age(datetime.now(UTC) - run.since),

@@ -4,11 +4,15 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
 
+from model_release.targets import Running
 from tests.hostile.serving_processes import Served, contexts, served
 from tests.integration.local_target.local_servers import LocalServers
 from tests.integration.local_target.local_servers import port as port_of
@@ -103,17 +107,61 @@ def test_a_worker_that_dies_ends_the_server(saved: Path, tmp_path: Path) -> None
     )
 
 
-def test_on_the_local_target_what_hung_is_down(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def servers(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServers]:
     for name, value in HASTY.items():
         monkeypatch.setenv(name, value)
     shutil.copytree(saved / "merged" / "model", tmp_path / "model")
     (tmp_path / "model" / "artifacts").mkdir()
-    servers = LocalServers(tmp_path, tmp_path / "model")
-    try:
-        assert ask(port_of(servers.deploy("1")), "sleep") == 504
-        until(lambda: not servers.alive(), seconds=120)
-        assert [each.replicas for each in servers.target.running()] == [0]
-    finally:
-        servers.target.stop()
+    made = LocalServers(tmp_path, tmp_path / "model")
+    yield made
+    made.target.stop()
+
+
+def test_on_the_local_target_what_ends_is_replaced(servers: LocalServers) -> None:
+    """From its end on callers wait: none of those who ask then is refused."""
+    running = servers.deploy("1")
+    port, log = port_of(running), servers.slot.servers()[0].log
+    for pause, what, code in (
+        (1, "sleep", 0),
+        (2, "segfault", -signal.SIGSEGV),
+        (4, "os._exit", 0),
+    ):
+        if ask(port, what) == 504:
+            until(lambda: not servers.target.running()[0].replicas, seconds=120)
+        told = f"with exit code {code}; another one starts in {pause} s"
+        until(lambda told=told: told in log.read_text(), seconds=120, shown=log.read_text)
+        assert ask(port, "fine") == 200
+        (again,) = servers.target.running()
+        assert again == replace(running, since=again.since)
+
+
+@pytest.fixture
+def lost(servers: LocalServers) -> Running:
+    """A server whose process was killed, and which cannot be started again."""
+    running = servers.deploy("1")
+    shutil.rmtree(servers.deployment("1").context)
+    assert ask(port_of(running), "kill") == 0
+    log = servers.slot.servers()[0].log
+    until(lambda: "another one starts in 2 s" in log.read_text(), seconds=60, shown=log.read_text)
+    return running
+
+
+def test_what_is_being_replaced_is_not_ready_and_can_be_stopped(
+    servers: LocalServers, lost: Running
+) -> None:
+    not_ready = servers.target.running()
+    assert not_ready == [replace(lost, replicas=0, since=not_ready[0].since)]
+    assert servers.target.stop() == not_ready
+    assert servers.alive() == []
+    assert ask(port_of(lost), "fine") == 0
+
+
+def test_what_is_being_replaced_hands_its_callers_over(
+    servers: LocalServers, lost: Running
+) -> None:
+    with ThreadPoolExecutor(1) as caller:
+        waiting = caller.submit(ask, port_of(lost), "fine")
+        second = servers.deploy("2")
+        assert waiting.result(timeout=60) == 200
+    assert (second.url, servers.alive()) == (lost.url, ["2"])

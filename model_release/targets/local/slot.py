@@ -200,7 +200,7 @@ class Slot:
             return current
         for server in self.servers():
             state = server.state()
-            if state and state.phase == "serving" and server.alive:
+            if state and state.phase in ("serving", "restarting") and server.alive:
                 return server
         return None
 

@@ -17,15 +17,21 @@ from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity, slug
 from model_release.processes.locks import file_lock
 from model_release.report.progress import Tell
-from model_release.smoke import ask_identity
+from model_release.smoke import ask_identity, is_ready
 from model_release.targets import Deployment, Diff, Running, Verify, unknown_environment
 from model_release.targets.local.port import HOST, bind
-from model_release.targets.local.slot import ServerProcess, Slot
+from model_release.targets.local.slot import POLL_SECONDS, ServerProcess, Slot
+from model_release.waiting import retry
 
 DRAIN_SECONDS = 70.0
 """A little more than the longest request that a server answers."""
 
 ANSWER_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
+"""A process that was killed lets go of its locks a moment before its sockets."""
+
+READY_SECONDS = 5.0
+"""How long to wait for a word of readiness: as long as Kubernetes does."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,11 @@ class LocalTarget:
                 incumbent.end(ANSWER_SECONDS)
         if listener is None:
             number = port or (state and state.public_port) or 0
-            listener = bind(number, f"choose another with {environment.upper()}_PORT")
+            choose = f"choose another with {environment.upper()}_PORT"
+            seconds = CLOSE_SECONDS if incumbent else 0
+            listener = retry(
+                lambda: bind(number, choose), OutsideError, seconds, every=POLL_SECONDS
+            )
         with listener:
             yield listener
 
@@ -233,7 +243,7 @@ def _found(environment: str, slot: Slot) -> Running | None:
 
 
 def _running(environment: str, server: ServerProcess) -> Running:
-    """What `server` last said about itself, and whether it serves."""
+    """What `server` last said about itself, and whether it serves and is ready."""
     state = server.state()
     if state is None:
         raise OutsideError(
@@ -242,10 +252,12 @@ def _running(environment: str, server: ServerProcess) -> Running:
             found="none that can be read",
             next_step=f"delete {server.folder.parents[1] / 'current'}, then deploy again",
         )
+    url = _url(state.public_port)
+    serves = server.alive and state.phase == "serving" and is_ready(url, READY_SECONDS)
     return Running(
         environment=environment,
         identity=state.identity,
-        url=_url(state.public_port),
-        replicas=1 if server.alive and state.phase == "serving" else 0,
+        url=url,
+        replicas=1 if serves else 0,
         since=state.since,
     )

@@ -1,4 +1,4 @@
-"""The keeper of one local model server: it starts it confined, and speaks for it.
+"""The keeper of a local model server: it starts it confined, speaks for it, and replaces it.
 
     <the pipeline's python> -I -S -B <this folder> --python FILE --context DIR --slot DIR --lock FD
 
@@ -7,10 +7,14 @@ server itself can change none of it but `own/`: what the pipeline believes, the 
 
     lock        inherited open and locked: held as long as the keeper lives, however it ends
     server.lock the server's own: one whose keeper was killed ends a moment after it
-    state.json  the keeper's pid, phase (loading, ready, serving, draining), ports, since, release
+    state.json  the keeper's pid, phase (loading, ready, serving, draining; restarting, from the end
+                of a server until another serves in its place), ports, since, release
     control     Unix socket: `give` answers the public listening socket, `take` brings it
     log         what server and model print; the last LOG_BYTES and those before
     own/        the server's HOME and TMPDIR
+
+A server that has served and ends by itself is replaced, after a pause that grows; callers wait,
+for the keeper holds the public socket. One that ends before it served is not.
 
 SIGTERM drains the server; a second one ends it. It is drained as well when no deploy is under way
 and the slot's file `current` names another living server: a deploy that was killed leaves no two
@@ -19,13 +23,15 @@ releases answering. When the server ends, all that it started is ended. Standard
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,83 +49,169 @@ SERVER = Path(__file__).with_name("server.py")
 LOG_BYTES = 5 * 2**20
 WATCH_SECONDS = 1.0
 CONTROL_SECONDS = 10.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+"""Before another server starts: each pause is twice the one before."""
+STEADY_SECONDS = 300.0
+"""After a server that lived so long, the first pause again."""
+START_SECONDS = 300.0
+"""A server in another's place that does not serve by then is ended in its turn."""
+
+
+class ConfinedServer:
+    """One server process, confined to its own folder, and what it and its keeper speak through."""
+
+    def __init__(self, python: Path, context: Path) -> None:
+        """Start it; the private socket and the other end of the channel are its alone."""
+        self.loaded = self.serves = self.silent = False
+        own = Path("own").absolute()
+        shutil.rmtree(own, ignore_errors=True)  # of the one before, where it is no mount
+        own.mkdir(mode=0o700, exist_ok=True)
+        os.environ.update(HOME=str(own), TMPDIR=str(own))
+        reads = [*sandbox.interpreter_reads(python), str(context), str(SERVER)]
+        policy = Policy(str(own), reads, mounted=True)
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel.settimeout(CONTROL_SECONDS)
+        probe = socket.create_server(("127.0.0.1", 0))
+        self.probe_port = probe.getsockname()[1]
+        for each in (probe, theirs):
+            os.set_inheritable(each.fileno(), True)
+        numbers = ["--probe", str(probe.fileno()), "--keeper", str(theirs.fileno())]
+        program = [str(python), "-I", "-B", str(SERVER), "--context", str(context), *numbers]
+        with probe, theirs, Path("server.lock").open("wb") as lock:
+            self.pid = sandbox.start_confined(policy, program, lock.fileno())
 
 
 class Keeper:
-    """One server, what is believed of it, and the public socket once it has that."""
+    """One server, or another in its place; what is believed of it; and the public socket."""
 
-    def __init__(self, slot: Path, probe: socket.socket, channel: socket.socket) -> None:
+    def __init__(self, slot: Path, python: Path, context: Path, control: socket.socket) -> None:
         self._slot = slot
-        self._probe_port = probe.getsockname()[1]
-        self._channel = channel
+        self._program = python, context
+        self._control = control
+        self._signals = signal_descriptor()
         self._listener: socket.socket | None = None
-        self._lock = threading.Lock()
         self._draining = False
 
-    def keep(self, server: int, control: socket.socket) -> int | None:
-        """Watch until the server ends; return its wait status, None where it had to be ended."""
-        threading.Thread(target=self._answer, args=(control,), daemon=True).start()
+    def keep(self) -> int:
+        """Keep a server, and another in its place, until one ends for good; its exit code."""
+        pause = FIRST_PAUSE_SECONDS
         while True:
-            told = signal.sigtimedwait(sandbox.SIGNALS, WATCH_SECONDS)
-            if told is None:
-                bound_log()
-                if not self._draining and self._is_left_over():
-                    self._drain(server)
-            elif told.si_signo == signal.SIGCHLD:
-                ended, status = sandbox.reap(server)
+            begun = time.monotonic()
+            code = self._keep_one()
+            sandbox.end_all()
+            if self._draining or self._listener is None:
+                return code & 0xFF
+            lived = time.monotonic() - begun
+            if lived > STEADY_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            told = f"warning: the server ended after {lived:.0f} s with exit code {code}; "
+            with contextlib.suppress(OSError):  # a full disk keeps no server from being replaced
+                write_state(phase="restarting")
+                os.write(2, f"{told}another one starts in {pause:g} s\n".encode())
+            if self._is_told_within(pause):
+                return 0
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _keep_one(self) -> int:
+        """Start a server, watch until it ends; its exit code, 1 where it is to be ended."""
+        try:
+            server = ConfinedServer(*self._program)
+        except OSError as error:  # no memory, process, descriptor or space is left
+            with contextlib.suppress(OSError):
+                os.write(2, f"error: no server can be started: {error}\n".encode())
+            return 1
+        late = time.monotonic() + START_SECONDS
+        while True:
+            told = self._next_signal(server)
+            if told == signal.SIGCHLD:
+                ended, status = sandbox.reap(server.pid)
                 if ended:
-                    return status
-            elif self._draining:
-                return None
-            else:
+                    return os.waitstatus_to_exitcode(status)
+            elif told and self._draining:
+                return 1
+            elif told:
                 self._drain(server)
+            elif self._listener and not server.serves and time.monotonic() > late:
+                return 1
 
-    def _drain(self, server: int) -> None:
-        with self._lock:
-            self._draining = True
-            if self._listener:
-                self._listener.close()
-            with contextlib.suppress(OSError):  # a full disk keeps nobody from draining
-                write_state(phase="draining")
-        os.kill(server, signal.SIGTERM)
+    def _is_told_within(self, seconds: float) -> bool:
+        """Whether it is told to end before that many seconds are over."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self._next_signal(None) not in (None, signal.SIGCHLD):
+                return True
+        return False
 
-    def _answer(self, control: socket.socket) -> None:
-        """Say that the server is ready; then answer one caller after another, in this thread."""
-        if self._channel.recv(16) != b"ready":
-            return
-        with self._lock:
-            if not self._draining:
-                write_state(phase="ready", probe_port=self._probe_port)
-        self._channel.settimeout(CONTROL_SECONDS)
-        while True:
-            caller, _ = control.accept()
-            with caller, contextlib.suppress(OSError):
-                caller.settimeout(CONTROL_SECONDS)
-                self._command(caller)
+    def _next_signal(self, server: ConfinedServer | None) -> int | None:
+        """A signal that comes within a moment, SIGTERM where this server is left over; or None.
 
-    def _command(self, caller: socket.socket) -> None:
-        command, received, _, _ = socket.recv_fds(caller, 16, 1)
-        if command == b"take" and received:
-            caller.sendall(self._take(socket.socket(fileno=received[0])))
-        elif command == b"give" and self._listener and self._listener.fileno() >= 0:
-            socket.send_fds(caller, [b"given"], [self._listener.fileno()])
+        Meanwhile whoever calls is answered, and the server heard.
+        """
+        speakers: list[int | socket.socket] = [self._signals, self._control]
+        if server and not server.silent:
+            speakers.append(server.channel)
+        heard, _, _ = select.select(speakers, [], [], WATCH_SECONDS)
+        if self._signals in heard:
+            return signal.sigwait(sandbox.SIGNALS)
+        bound_log()
+        with contextlib.suppress(OSError):  # the other end is gone, or does not answer in time
+            if server and server.channel in heard:
+                self._hear(server)
+            if self._control in heard:
+                self._answer(server)
+        return signal.SIGTERM if not self._draining and self._is_left_over() else None
+
+    def _hear(self, server: ConfinedServer) -> None:
+        """It says once that it is loaded; and hangs up when it begins to drain."""
+        server.loaded = server.channel.recv(16) == b"ready" and not server.loaded
+        server.silent = self._draining or not server.loaded
+        if server.silent:
+            write_state(phase="draining")
+        elif self._listener:
+            self._bring(server, self._listener)
         else:
-            caller.sendall(b"refused")
+            write_state(phase="ready", probe_port=server.probe_port)
 
-    def _take(self, listener: socket.socket) -> bytes:
-        """Bring the public socket to the server; what it answers."""
-        if self._listener or self._draining:
+    def _answer(self, server: ConfinedServer | None) -> None:
+        """Do what a caller asks for."""
+        caller, _ = self._control.accept()
+        with caller:
+            caller.settimeout(CONTROL_SECONDS)
+            command, received, _, _ = socket.recv_fds(caller, 16, 1)
+            if command == b"take" and received:
+                caller.sendall(self._take(server, received[0]))
+            elif command == b"give" and self._listener and not self._draining:
+                socket.send_fds(caller, [b"given"], [self._listener.fileno()])
+            else:
+                caller.sendall(b"refused")
+
+    def _take(self, server: ConfinedServer | None, descriptor: int) -> bytes:
+        """Let the server accept on the public socket, if it has none; what it answers."""
+        os.set_inheritable(descriptor, False)  # a server in its place is brought it, too
+        listener = socket.socket(fileno=descriptor)
+        answer = b"refused"
+        if server and server.loaded and not self._listener and not self._draining:
+            answer = self._bring(server, listener)
+        if self._listener is not listener:
             listener.close()
-            return b"refused"
-        socket.send_fds(self._channel, [b"take"], [listener.fileno()])
-        answer = self._channel.recv(500)
-        with self._lock:
-            if answer == b"taken" and not self._draining:
-                self._listener = listener
-                write_state(phase="serving", public_port=listener.getsockname()[1])
-                return answer
-        listener.close()
         return answer
+
+    def _bring(self, server: ConfinedServer, listener: socket.socket) -> bytes:
+        socket.send_fds(server.channel, [b"take"], [listener.fileno()])
+        answer = server.channel.recv(500)
+        if answer == b"taken":
+            server.serves, self._listener = True, listener
+            public = listener.getsockname()[1]
+            write_state(phase="serving", probe_port=server.probe_port, public_port=public)
+        return answer
+
+    def _drain(self, server: ConfinedServer) -> None:
+        self._draining = True
+        if self._listener:
+            self._listener.close()
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from draining
+            write_state(phase="draining")
+        os.kill(server.pid, signal.SIGTERM)
 
     def _is_left_over(self) -> bool:
         """Whether a deploy that was killed left this server beside the one that is meant to serve.
@@ -167,27 +259,17 @@ def bound_log() -> None:
         os.ftruncate(sys.stderr.fileno(), 0)
 
 
+def signal_descriptor() -> int:
+    """A descriptor that can be read from while one of the (blocked) signals waits: signalfd(2)."""
+    mask = (ctypes.c_uint64 * 16)(sum(1 << each - 1 for each in sandbox.SIGNALS))
+    return int(ctypes.CDLL(None).signalfd(-1, mask, os.O_CLOEXEC))
+
+
 def detach() -> None:
     """Go on as a child in a session of its own: nobody's child, no signal from a terminal."""
     if os.fork():
         os._exit(0)
     os.setsid()
-
-
-def start_server(python: Path, context: Path, probe: socket.socket, channel: socket.socket) -> int:
-    """Start the server, confined to its own folder, and give it both sockets; its number."""
-    own = Path("own").absolute()
-    own.mkdir(mode=0o700, exist_ok=True)
-    policy = Policy(
-        str(own), [*sandbox.interpreter_reads(python), str(context), str(SERVER)], mounted=True
-    )
-    for each in (probe, channel):
-        os.set_inheritable(each.fileno(), True)
-    numbers = ["--probe", str(probe.fileno()), "--keeper", str(channel.fileno())]
-    program = [str(python), "-I", "-B", str(SERVER), "--context", str(context), *numbers]
-    os.environ.update(HOME=str(own), TMPDIR=str(own))
-    lock = os.open("server.lock", os.O_CREAT | os.O_WRONLY)
-    return sandbox.start_confined(policy, program, lock)
 
 
 def _parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -200,22 +282,15 @@ def _parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Start, keep, end; return the server's exit code."""
+    """Start, keep, end; return the exit code of the last server."""
     arguments = _parse()
     detach()
     os.set_inheritable(arguments.lock, False)
     release = json.loads((arguments.context / "release.json").read_text())
     write_state(phase="loading", **Identity.read(release).fields())
     sandbox.adopt()
-    with socket.create_server(("127.0.0.1", 0)) as probe, _control() as control:
-        ours, theirs = socket.socketpair()
-        server = start_server(arguments.python, arguments.context, probe, theirs)
-        keeper = Keeper(arguments.slot, probe, ours)
-        for each in (theirs, probe):  # the server's alone: they end with it
-            each.close()
-        status = keeper.keep(server, control)
-    sandbox.end_all()
-    return os.waitstatus_to_exitcode(status) & 0xFF if status is not None else 1
+    with _control() as control:
+        return Keeper(arguments.slot, arguments.python, arguments.context, control).keep()
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@
 
 It loads the model, serves it on the private socket `probe`, and on the public one once the keeper
 hands that over. SIGTERM drains. What it says to its keeper is short: `ready`, and to each socket
-`taken` or why not. Only the standard library and, from the context, `serving` are imported here.
+`taken` or why not; when it drains it hangs up. Only the standard library and, from the context,
+`serving` are imported here.
 """
 
 import argparse
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
@@ -59,16 +61,18 @@ class KeptServer:
         if not self._stop.is_set():
             self._app.begin_drain()
             self._stop.set()
+            self._keeper.shutdown(socket.SHUT_WR)
 
     def _answer(self) -> None:
-        """Take the sockets that the keeper brings; in a thread of its own."""
-        self._keeper.sendall(b"ready")
-        while True:
-            _, received, _, _ = socket.recv_fds(self._keeper, 16, 1)
-            if not received:  # the keeper has ended, and the kernel ends this process
-                return
-            taken = asyncio.run_coroutine_threadsafe(self._take(received[0]), self._loop)
-            self._keeper.sendall(taken.result(TAKE_SECONDS))
+        """Take the sockets that the keeper brings, until it drains; in a thread of its own."""
+        with contextlib.suppress(BrokenPipeError):  # it drains
+            self._keeper.sendall(b"ready")
+            while True:
+                _, received, _, _ = socket.recv_fds(self._keeper, 16, 1)
+                if not received:  # the keeper has ended, and the kernel ends this process
+                    return
+                taken = asyncio.run_coroutine_threadsafe(self._take(received[0]), self._loop)
+                self._keeper.sendall(taken.result(TAKE_SECONDS))
 
     async def _take(self, descriptor: int) -> bytes:
         """Accept on the public socket from now on."""
