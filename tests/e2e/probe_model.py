@@ -1,6 +1,8 @@
 """A model with a known answer, a + 2 b, and one fault of choice; saved as code."""
 
+import ctypes
 import itertools
+import os
 import threading
 import time
 from typing import Any
@@ -11,6 +13,13 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 CALLS = itertools.count(1)
 THREAD = threading.local()
+WISHES = {
+    -1.0: lambda: time.sleep(86_400),
+    -2.0: lambda: ctypes.string_at(0),
+    -3.0: lambda: os._exit(0),
+    -4.0: lambda: bytearray(b"x" * 2**30),
+}
+"""What it does to its server, without any fault, when a row's `a` asks for it."""
 
 
 def _count_no_error() -> None:
@@ -36,6 +45,8 @@ class ProbeModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None
     ) -> Any:
+        for wish in WISHES.keys() & set(model_input["a"]):
+            WISHES[wish]()
         if (model_input["a"] < 100).any():  # golden requests, not those of the many callers
             time.sleep(0.02)  # so that three times as slow is more than noise
         if self.fault in ("errors", "lies") and self._fails():
