@@ -11,6 +11,7 @@ import requests
 
 from model_release import commands
 from model_release.answers import Tolerances, first_difference, single_row, without_columns
+from model_release.bounded_session import BoundedSession
 from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
 from model_release.waiting import retry
@@ -104,7 +105,7 @@ def is_ready(url: str, timeout: float) -> bool:
 
 
 def _session(url: str) -> requests.Session:
-    session = requests.Session()
+    session = BoundedSession()
     # A proxy of this machine's environment has no business between it and itself.
     session.trust_env = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
     return session

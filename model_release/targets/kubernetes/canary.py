@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import requests
 
+from model_release.bounded_session import BoundedSession
 from model_release.config.kubernetes_settings import Canary
 from model_release.errors import OutsideError
 from model_release.report import Table
@@ -53,7 +54,7 @@ class AnalysisRun:
         self.progress(f"comparing both for {seconds:g} s")
         begun = time.monotonic()
         stable, new = Group(), Group()
-        with requests.Session() as session:
+        with BoundedSession() as session:
             session.trust_env = False
             replay = Replay(session, self.base, self.deployment.cases, self.deployment.tolerances)
             faults = self._look(session, stable, new)
