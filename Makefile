@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Options of `make release`, given as MODEL=… VERSION=… TARGET=… CONTEXT=… APPROVE=… REASON=…
+# Options of `make release`, given as MODEL=… VERSION=… TARGET=… CONTEXT=… APPROVE=… REASON=…, else by the
+# variables that the scripts read.
 # Values, never text that make or a shell expands: `override` and `value` take them as they were given.
-override MODEL := $(or $(value MODEL),iris-classifier)
-override VERSION := $(value VERSION)
-override TARGET := $(or $(value TARGET),local)
+override MODEL := $(or $(value MODEL),$(value MODEL_NAME),iris-classifier)
+override VERSION := $(or $(value VERSION),$(value MODEL_VERSION))
+override TARGET := $(or $(value TARGET),$(value RELEASE_TARGET),local)
 override CONTEXT := $(or $(value CONTEXT),$(value KUBE_CONTEXT))
-override APPROVE := $(value APPROVE)
+override APPROVE := $(or $(value APPROVE),$(value RELEASE_APPROVER))
 override REASON := $(or $(value REASON),$(value ROLLBACK_REASON))
 OPTIONS ?=
 export MODEL_NAME := $(MODEL)
