@@ -36,11 +36,13 @@ class TreeMemory:
 
 
 def _descendants(process: int) -> Iterator[int]:
-    with suppress(OSError):  # it has ended
-        for thread in (PROC / str(process) / "task").iterdir():
-            for child in map(int, (thread / "children").read_text("ascii").split()):
-                yield child
-                yield from _descendants(child)
+    found = [process]
+    while found:  # no recursion: a model may start one process below the other, ten thousand deep
+        with suppress(OSError):  # it has ended
+            for thread in (PROC / str(found.pop()) / "task").iterdir():
+                children = [int(each) for each in (thread / "children").read_text("ascii").split()]
+                yield from children
+                found += children
 
 
 def _held(process: int) -> int:

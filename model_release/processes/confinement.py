@@ -7,7 +7,6 @@ come. Rights are only taken away, so no privilege is needed. Standard library on
 
 import ctypes
 import os
-import platform
 import resource
 import stat
 import struct
@@ -16,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PR_SET_SECCOMP = 22
+from model_release.processes.system_calls import filter_calls
+
 PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -38,6 +38,7 @@ RIGHTS = {1: READ | WRITE_FILE | MAKE_AND_REMOVE, 2: REFER, 3: TRUNCATE}
 """What is forbidden, by the version of Landlock that can."""
 
 SCOPES_SINCE = 6
+SCOPE_OF_SIGNALS = 0b10
 SCOPES = 0b11
 """No abstract Unix socket and no signal reaches a process outside of the domain."""
 
@@ -69,17 +70,9 @@ CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
 MS_PRIVATE_ALL = 0x4000 | (1 << 18)
 MS_NOSUID_NODEV = 0b110
 
-IO_URING_SETUP = 425
-CALLS = {
-    "x86_64": (0xC000003E, (41, 42, 250, IO_URING_SETUP), 53),
-    "aarch64": (0xC00000B7, (198, 203, 219, IO_URING_SETUP), 199),
-}
-"""By machine: its AUDIT_ARCH; socket, connect, keyctl and io_uring_setup; socketpair."""
-X32 = 0x40000000
-"""From this number on, x86_64 has the same calls once more."""
-ALLOW, DENY = 0x7FFF0000, 0x00050000 | 13
-"""seccomp(2): let it pass; answer EACCES."""
-SOCK_TYPE, SOCK_STREAM, SOCK_SEQPACKET = 0xF, 1, 5
+AT_FDCWD, AT_RECURSIVE = -100, 0x8000
+MOUNT_SETATTR = 442
+MS_BIND_ALL = 0x1000 | 0x4000
 
 FILE_BYTES = 16 * 2**30
 """No file that the confined process writes becomes larger."""
@@ -108,19 +101,72 @@ class Policy:
     mounted: bool = False
 
 
-def confine(policy: Policy) -> list[str]:
-    """Confine this process; return which protections are missing, none if all are there."""
+def mount(policy: Policy) -> str:
+    """Have a /dev/shm of its own, and a folder of limited size; return what is missing.
+
+    Before `bound_signals`, which ends all mounting.
+    """
+    if sys.platform != "linux":
+        return ""
+    missing = "a /dev/shm and a bounded folder of its own"
+    libc = ctypes.CDLL(None, use_errno=True)
+    user, who = os.geteuid(), os.getegid()
+    namespaces = CLONE_NEWNS | CLONE_NEWIPC | (CLONE_NEWUSER if user else 0)
+    if libc.unshare(namespaces):
+        return f"{missing} ({_error()})"
+    try:
+        if user:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+            Path("/proc/self/gid_map").write_text(f"{who} {who} 1")
+    except OSError as error:
+        return f"{missing} ({error.strerror})"
+    if libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None):
+        return f"{missing} ({_error()})"
+    size = f"size={OWN_BYTES},mode=0700".encode()
+    for place in ("/dev/shm", *([policy.own] if policy.mounted else [])):  # noqa: S108
+        if libc.mount(b"tmpfs", place.encode(), b"tmpfs", MS_NOSUID_NODEV, size):
+            return f"{missing} ({_error()})"
+    for each in _changed(policy):  # so that all else can become read-only
+        if libc.mount(each, each, None, MS_BIND_ALL, None):
+            return f"{missing} ({_error()})"
+    return ""
+
+
+def bound_signals() -> bool:
+    """Have this process and what it starts signal nobody else (Linux 6.12); whether that is so."""
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    # Any domain forbids to move files between folders, unless a rule says otherwise.
+    attributes = struct.pack("=QQQ", REFER, 0, SCOPE_OF_SIGNALS)
+    size = ctypes.c_size_t(len(attributes))
+    domain = libc.syscall(LANDLOCK_CREATE_RULESET, attributes, size, 0)
+    if domain < 0:
+        return False
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    allowed = _allow(libc, domain, "/", REFER)
+    bound = allowed and not libc.syscall(LANDLOCK_RESTRICT_SELF, domain, 0)
+    os.close(domain)
+    return bound
+
+
+def confine(policy: Policy, unmounted: str) -> list[str]:
+    """Confine this process; return which protections are missing, none if all are there.
+
+    `unmounted` is what `mount` answered.
+    """
     if sys.platform != "linux":
         return [f"{sys.platform} has no Landlock"]
     libc = ctypes.CDLL(None, use_errno=True)
     _limit()
-    mount = _mount(libc, policy)
-    os.chdir(policy.own)  # after the mount, or it would stand in the folder beneath
+    changeable = unmounted or _read_only(libc, policy)
+    os.chdir(policy.own)  # after the mounts, or it would stand in the folder beneath
     found = (
-        mount,
-        _enter_domain(libc, policy, shared_memory=not mount),
+        changeable,
+        _enter_domain(libc, policy, shared_memory=not unmounted),
         _drop_capabilities(libc),
-        "" if policy.network else _filter_calls(libc),
+        filter_calls(libc, sockets=policy.network, changes=not changeable or policy.network),
     )
     return [missing for missing in found if missing]
 
@@ -144,27 +190,26 @@ def _limit() -> None:
     Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _mount(libc: ctypes.CDLL, policy: Policy) -> str:
-    """Have a /dev/shm of its own, and a folder of limited size."""
-    missing = "a /dev/shm and a bounded folder of its own"
-    user, who = os.geteuid(), os.getegid()
-    namespaces = CLONE_NEWNS | CLONE_NEWIPC | (CLONE_NEWUSER if user else 0)
-    if libc.unshare(namespaces):
-        return f"{missing} ({_error()})"
-    try:
-        if user:
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-            Path("/proc/self/gid_map").write_text(f"{who} {who} 1")
-    except OSError as error:
-        return f"{missing} ({error.strerror})"
-    if libc.mount(b"none", b"/", None, MS_PRIVATE_ALL, None):
-        return f"{missing} ({_error()})"
-    size = f"size={OWN_BYTES},mode=0700".encode()
-    for place in ("/dev/shm", *([policy.own] if policy.mounted else [])):  # noqa: S108
-        if libc.mount(b"tmpfs", place.encode(), b"tmpfs", MS_NOSUID_NODEV, size):
-            return f"{missing} ({_error()})"
-    return ""
+def _changed(policy: Policy) -> list[bytes]:
+    """The places that it may change."""
+    return [each.encode() for each in (policy.own, "/dev/shm", *policy.writes)]  # noqa: S108
+
+
+def _read_only(libc: ctypes.CDLL, policy: Policy) -> str:
+    """Take from it every change of what is mounted elsewhere than where it may write.
+
+    Landlock keeps content and names of files from it, not their modes, owners and times.
+    """
+    taken, given = struct.pack("=4Q", 1, 0, 0, 0), struct.pack("=4Q", 0, 1, 0, 0)
+    size = ctypes.c_size_t(len(taken))
+    refused = (
+        libc.unshare(CLONE_NEWNS)
+        or libc.syscall(MOUNT_SETATTR, AT_FDCWD, b"/", AT_RECURSIVE, taken, size)
+        or any(
+            libc.syscall(MOUNT_SETATTR, AT_FDCWD, each, 0, given, size) for each in _changed(policy)
+        )
+    )
+    return f"modes and times of others' files kept from it ({_error()})" if refused else ""
 
 
 def _enter_domain(libc: ctypes.CDLL, policy: Policy, *, shared_memory: bool) -> str:
@@ -220,32 +265,3 @@ def _drop_capabilities(libc: ctypes.CDLL) -> str:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     refused = libc.capset(header, (ctypes.c_uint32 * 6)())
     return f"capabilities taken away ({_error()})" if refused else ""
-
-
-def _filter_calls(libc: ctypes.CDLL) -> str:
-    """Refuse new sockets, except pairs that reach nobody: for event loops and for pipes."""
-    if platform.machine() not in CALLS:
-        return f"sockets kept from it (no filter for {platform.machine()})"
-    architecture, denied, socketpair = CALLS[platform.machine()]
-    load, equal, at_least, mask, end = 0x20, 0x15, 0x35, 0x54, 0x06
-    program = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, architecture),
-        (end, 0, 0, DENY),
-        (load, 0, 0, 0),
-        (at_least, 0, 1, X32),
-        (end, 0, 0, DENY),
-        *(step for call in denied for step in ((equal, 0, 1, call), (end, 0, 0, DENY))),
-        (equal, 0, 5, socketpair),
-        (load, 0, 0, 24),  # the second argument: a pair of datagram sockets could be connected
-        (mask, 0, 0, SOCK_TYPE),
-        (equal, 2, 0, SOCK_STREAM),
-        (equal, 1, 0, SOCK_SEQPACKET),
-        (end, 0, 0, DENY),
-        (end, 0, 0, ALLOW),
-    ]
-    steps = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
-    filters = struct.pack("@HP", len(program), ctypes.addressof(steps))
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    refused = libc.prctl(PR_SET_SECCOMP, 2, filters, 0, 0)
-    return f"sockets kept from it ({_error()})" if refused else ""

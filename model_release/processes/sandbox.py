@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,7 @@ from pathlib import Path
 if not __package__:  # run by its path, under `-I -S`: nothing else says where the library is
     sys.path[0:0] = [str(Path(__file__).resolve().parents[2])]
 
-from model_release.processes.confinement import Policy, confine
+from model_release.processes.confinement import Policy, bound_signals, confine, mount
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -89,10 +90,16 @@ def missing() -> Sequence[str]:
     return tuple(json.loads(done.stdout))
 
 
-def start_confined(policy: Policy, program: Sequence[str], lock: int | None = None) -> int:
+def start_confined(
+    policy: Policy,
+    program: Sequence[str],
+    lock: int | None = None,
+    unmounted: str | None = None,
+) -> int:
     """Start `program` confined, as a child that ends when this process ends; return its number.
 
     The descriptor `lock` is locked as long as the child lives (fcntl(2): what it forks holds none).
+    `unmounted` is what `mount` answered this process; without it, the child mounts for itself.
     """
     if child := os.fork():
         return child
@@ -102,7 +109,7 @@ def start_confined(policy: Policy, program: Sequence[str], lock: int | None = No
             fcntl.lockf(lock, fcntl.LOCK_EX)
             os.set_inheritable(lock, True)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        missing = confine(policy)
+        missing = confine(policy, mount(policy) if unmounted is None else unmounted)
         if not program:
             os.write(1, json.dumps(missing).encode())
             os._exit(0)
@@ -131,14 +138,21 @@ def reap(child: int) -> tuple[bool, int]:
             return ended == child, status
 
 
-def end_all() -> None:
-    """End every process that came of this one, and wait until they are gone."""
+def end_all(*, alone: bool = False) -> None:
+    """End every process that came of this one, and wait until they are gone.
+
+    Where they are `alone` (`bound_signals`), all at once: whoever forks faster than they are ended
+    one by one would stay.
+    """
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     while True:
-        for child in children.read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+        for child in ["-1"] if alone else children.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
         try:
             os.waitpid(-1, 0)  # its children are given to this process
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
         except ChildProcessError:
             return
 
@@ -148,14 +162,17 @@ def main() -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     adopt()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    child = start_confined(Policy(**json.loads(sys.argv[1])), sys.argv[2:])
+    policy = Policy(**json.loads(sys.argv[1]))
+    unmounted = mount(policy)
+    alone = bound_signals()
+    child = start_confined(policy, sys.argv[2:], unmounted=unmounted)
     nothing = os.open(os.devnull, os.O_RDWR)
     for pipe in range(3):  # they are the command's: whoever reads them sees its end
         os.dup2(nothing, pipe)
     ended, status = False, 0
     while not ended and signal.sigwait(SIGNALS) == signal.SIGCHLD:
         ended, status = reap(child)
-    end_all()
+    end_all(alone=alone)
     if not ended:
         return 128 + signal.SIGTERM
     if os.WIFSIGNALED(status):

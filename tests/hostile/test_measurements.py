@@ -1,5 +1,7 @@
 """What a model says of its own time and memory is never taken for a measurement."""
 
+import inspect
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from model_release.gates.evidence import Claims, Load, Timing
 from model_release.measurement.subject import MeasuredModel, Subject
 from model_release.measurement.timing import Timed, time_rows
 from model_release.model_process.client import ModelError
+from model_release.processes import sandbox
+from model_release.processes.accounting import TreeMemory
+from model_release.processes.confinement import Policy
 
 MLMODEL = """
 flavors:
@@ -198,3 +203,29 @@ def test_a_measurement_that_cannot_be_is_never_passed(value: float) -> None:
     times = Timing((value,) * 20, (1.0,) * 20, 4, 1000)
     assert latency.judge(times, latency.Limits()).status == "failed"
     assert loadable.judge(Load(1.0, 0), loadable.Limits()).status == "failed"
+
+
+def test_processes_one_below_the_other_are_counted(tmp_path: Path) -> None:
+    """A model may start them deeper than recursion goes, of which this test leaves little."""
+    code = """
+import os, time
+for _ in range(150):
+    if os.fork():
+        os.wait()
+        os._exit(0)
+print("there", flush=True)
+time.sleep(10_000)
+"""
+    policy = Policy(str(tmp_path), sandbox.interpreter_reads(Path(sys.executable)))
+    with subprocess.Popen(
+        sandbox.command(policy, [sys.executable, "-I", "-S", "-c", code]), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"there\n"
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(len(inspect.stack()) + 100)
+        try:
+            assert TreeMemory(process.pid).sample() > 150 * 2**12
+        finally:
+            sys.setrecursionlimit(before)
+            process.terminate()
