@@ -8,9 +8,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from model_release.errors import OutsideError, UsageError, disk_full
+from model_release.errors import OutsideError, RefusedError, UsageError, disk_full
 from model_release.registry.retries import MLFLOW_SETTINGS, RetriedCalls
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -52,6 +55,7 @@ class Connection:
         with _without_collection():
             import mlflow
 
+            _bound_password()
             mlflow.set_tracking_uri(uri)
             mlflow.set_registry_uri(uri)
             with self._faults(""):
@@ -97,6 +101,44 @@ class Connection:
             next_step="check that the server is up and MLFLOW_TRACKING_URI is right, then run the "
             "same command again",
         )
+
+
+def _bound_password() -> None:
+    """Have MLflow's client send its password to the server that is asked, and to no other host.
+
+    Who registers a version or makes an experiment says where its files are, and MLflow sends user
+    and password to whatever host that names.
+    """
+    from mlflow.store.artifact import artifact_repository_registry
+    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+
+    known: Any = artifact_repository_registry._artifact_repository_registry  # what plugins extend
+    for scheme in ("http", "https"):
+        known.register(scheme, partial(_of_own_host, HttpArtifactRepository))
+    known.register("mlflow-artifacts", partial(_of_own_host, MlflowArtifactsRepository))
+
+
+def _of_own_host(repository: Any, place: str, **settings: Any) -> Any:
+    import mlflow
+
+    own = _host(mlflow.get_tracking_uri())
+    allowed = {own, *os.environ.get("RELEASE_ARTIFACT_HOSTS", "").lower().split()} - {""}
+    host = _host(place)
+    unnamed = not host and place.startswith("mlflow-artifacts:")  # which is the server's own
+    if not (unnamed or host in allowed):
+        raise RefusedError(
+            "files in MLflow",
+            expected="them to lie with the MLflow server, or in a bucket",
+            found=f"{host!r} as their host, which would get MLflow's password",
+            next_step="register the version again from a run of this server; or, where it keeps "
+            "its files with another one, name that in RELEASE_ARTIFACT_HOSTS",
+        )
+    return repository(place, **settings)
+
+
+def _host(uri: str) -> str:
+    return urlsplit(uri).netloc.rpartition("@")[2].lower()
 
 
 def _boto_errors() -> tuple[type[Exception], ...]:
