@@ -107,7 +107,7 @@ def _python(name: str, source: bytes) -> SerializedFile:
         return SerializedFile(name, "python")
     try:
         nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # nested too deeply
         return SerializedFile(name, "python", problem=f"{type(error).__name__}: {error}")
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -197,7 +197,7 @@ def _array(name: str, file: BinaryIO) -> Iterator[SerializedFile]:
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         _, _, dtype = header(file)
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:  # the second: nested too deeply
         yield SerializedFile(name, "unknown", problem=f"no readable array: {error}")
         return
     if dtype.hasobject:

@@ -14,6 +14,8 @@ PICKLED = ("pickled_model", "python_model")
 LOADED = ("model_path", "data")
 """Settings in MLmodel that name files which its loader reads, the first ones as pickles."""
 
+TEXT = "tag:yaml.org,2002:str"
+
 CODE = "code"
 """The setting in MLmodel that names what Python may import from: a folder, or a zip by any name."""
 
@@ -24,9 +26,29 @@ BOOSTER = "lightgbm.basic.Booster"
 """The one class whose files mlflow's loader for lightgbm does not unpickle."""
 
 
+FORGED = (ValueError, TypeError, AttributeError, KeyError, RecursionError)
+"""What Python raises about content that MLflow does not write."""
+
 MOST_BYTES = 8 * 2**20
-MOST_NODES = 100_000
-"""What an MLmodel may hold once its aliases are written out; MLflow's own have some hundred."""
+MOST_NODES = 10_000
+"""What an MLmodel may hold, aliases written out as well; MLflow's own have some hundred."""
+MOST_DIGITS = 100
+"""Of a number or a time: `1:1:1…` is one to the base of 60, which takes ever longer to make."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Ends at what an MLmodel may hold: a megabyte of `1,1,1…` takes a minute to read."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise ValueError(f"more than {MOST_NODES:,} values")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode) and node.tag != TEXT and len(node.value) > MOST_DIGITS:
+            raise ValueError(f"a value of more than {MOST_DIGITS} characters that is no text")
+        return node
 
 
 def _read(folder: Path) -> Any:
@@ -43,7 +65,7 @@ def _read(folder: Path) -> Any:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES:,} bytes")
-    loader = yaml.SafeLoader(content.decode("utf-8"))
+    loader = _Loader(content.decode("utf-8"))
     try:
         node = loader.get_single_node()
         if node is None:
@@ -87,7 +109,7 @@ def read_signature(model_dir: Path, version: str) -> Signature:
             params=_fields(signature.get("params")) or (),
             has_input_example=(model_dir / str(example.get("artifact_path", "-"))).is_file(),
         )
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError) as error:
+    except (OSError, *FORGED, yaml.YAMLError) as error:
         raise RefusedError(
             f"signature of version {version}",
             expected="an MLmodel file as mlflow writes it",

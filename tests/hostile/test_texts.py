@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_release.errors import RefusedError
+from model_release.measurement.code_files import scan
 from model_release.measurement.mlmodel import read_flavors, read_signature
 from model_release.report.markdown import cell
 
@@ -124,8 +125,11 @@ LAUGHS = "\n".join(
         "flavors: &a [*a]\n",
         "[" * 100_000,
         "flavors: " + "x" * 9_000_000,
+        "flavors: [" + "1, " * 500_000 + "1]",
+        "flavors: " + ":".join(["1"] * 200_000),
+        f"signature: {{inputs: '{'[' * 100_000}'}}",
     ],
-    ids=["aliases", "merges", "itself", "nested", "large"],
+    ids=["aliases", "merges", "itself", "nested", "large", "many", "to the base of 60", "inner"],
 )
 def test_a_small_mlmodel_costs_little(tmp_path: Path, text: str) -> None:
     """Counted in processor time: written out, the first two hold a thousand million values."""
@@ -135,3 +139,18 @@ def test_a_small_mlmodel_costs_little(tmp_path: Path, text: str) -> None:
     with pytest.raises(RefusedError, match="expected an MLmodel file"):
         read_signature(tmp_path, "1")
     assert time.process_time() - begun < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.py", b"-" * 100_000 + b"1"),
+        ("model.npy", b"\x93NUMPY\x02\x00" + (9001).to_bytes(4, "little") + b"-" * 9000 + b"1"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_a_problem_of_the_file(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    problems = {each.path: each.problem for each in scan(tmp_path).files}
+    assert "MemoryError" in problems[name] or "no readable array" in problems[name]
