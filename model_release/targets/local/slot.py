@@ -34,6 +34,8 @@ POLL_SECONDS = 0.03
 LAUNCH_SECONDS = 60.0
 CONTROL_SECONDS = 10.0
 KILL_SECONDS = 10.0
+LAST_BYTES = 2**16
+"""Of a log, in which its last line is looked for."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ class ServerProcess:
     def last_words(self) -> str:
         """The last line of its log."""
         try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            with self.log.open("rb") as log:  # the model may have made it of any length
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_BYTES))
+                lines = log.read(LAST_BYTES).decode("utf-8", "replace").strip().splitlines()
         except FileNotFoundError:
             return "no log"
         return lines[-1][-400:] if lines else "nothing in its log"

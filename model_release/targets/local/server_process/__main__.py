@@ -252,10 +252,11 @@ def write_state(**changes: object) -> None:
 
 
 def bound_log() -> None:
-    """Keep the log below twice LOG_BYTES: what is there becomes `log.previous`."""
-    if os.fstat(sys.stderr.fileno()).st_size > LOG_BYTES:
-        with contextlib.suppress(OSError):  # a full disk: then above all make room
-            shutil.copyfile("log", "log.previous")
+    """Keep the log below twice LOG_BYTES: its end, whatever length it has, is `log.previous`."""
+    if (size := os.fstat(sys.stderr.fileno()).st_size) > LOG_BYTES:
+        with contextlib.suppress(OSError), Path("log").open("rb") as log:
+            log.seek(size - LOG_BYTES)  # on a full disk above all make room
+            Path("log.previous").write_bytes(log.read(LOG_BYTES))
         os.ftruncate(sys.stderr.fileno(), 0)
 
 
