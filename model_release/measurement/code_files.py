@@ -31,6 +31,8 @@ from model_release.measurement.pickles import find_names
 
 MAX_DEPTH = 4
 MAX_UNPACKED_BYTES = 8 * 2**30
+MAX_SCHEMA_BYTES = 2**28
+"""Of a skops file's schema, which is read as a whole; some kilobytes unpack to gigabytes."""
 CHUNK_BYTES = 2**20
 
 DATA_SUFFIXES = {
@@ -121,6 +123,9 @@ def _archive(
     try:
         with zipfile.ZipFile(file) as archive:
             members = {member.filename: member for member in archive.infolist()}
+            if "schema.json" in members and members["schema.json"].file_size > MAX_SCHEMA_BYTES:
+                yield SerializedFile(name, "unknown", problem="a schema that is too large")
+                return
             if "schema.json" in members:
                 yield _skops(name, file)
             if sum(member.file_size for member in members.values()) > MAX_UNPACKED_BYTES:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,10 @@ def test_what_is_nested_too_deeply_is_a_problem_of_the_file(
     (tmp_path / name).write_bytes(content)
     problems = {each.path: each.problem for each in scan(tmp_path).files}
     assert "MemoryError" in problems[name] or "no readable array" in problems[name]
+
+
+def test_a_schema_that_unpacks_to_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.skops", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * (2**28 + 1))
+    problems = {each.path: each.problem for each in scan(tmp_path).files}
+    assert problems["model.skops"] == "a schema that is too large"
