@@ -4,7 +4,6 @@ import fcntl
 import os
 import secrets
 import selectors
-import shutil
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from model_release.processes import sandbox
 from model_release.processes.accounting import TreeMemory
 from model_release.processes.confinement import Policy
 from model_release.processes.environments import without_secrets
+from model_release.processes.removal import remove
 
 TICK_SECONDS = 0.2
 READ_BYTES = 2**20
@@ -97,7 +97,7 @@ class ModelProcess:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        shutil.rmtree(self._home, ignore_errors=True)
+        remove(self._home)
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from model_release.processes.package_index import (
     quotable,
     uv_environment,
 )
+from model_release.processes.removal import remove
 from model_release.processes.requirements import CONSTRAINTS, REQUIREMENTS, LockError, Requirements
 
 KEPT = {"PATH", "LANG", "LC_ALL", "TZ"}
@@ -153,11 +153,11 @@ def install(lock_path: Path, python: str, home: Path, seconds: float = INSTALL_S
     folder.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(folder.with_name(f"{name}.lock"), f"environment {name}", wait_seconds=seconds):
         if not marker.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             try:
                 _install(lock_path, python, folder, seconds)
             except ReleaseError:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
                 raise
             marker.touch()
     return interpreter
@@ -296,4 +296,4 @@ def _run_building(
             given=anonymous(given),
         )
     finally:
-        shutil.rmtree(own / "cache", ignore_errors=True)
+        remove(own / "cache")

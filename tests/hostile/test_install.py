@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from model_release.processes.environments import install
+from model_release.processes.removal import remove
 from model_release.processes.requirements import LockError
 from tests.hostile.conftest import SECRET, Planted, living
 from tests.hostile.hostile_wheels import NAME, RAN, attack, source_distribution, ways, wheel
@@ -103,3 +104,20 @@ def test_nothing_outlives_a_build_that_takes_too_long(tmp_path: Path) -> None:
         with pytest.raises(LockError, match="still running after 30 s"):
             install(lock, HERE, home, seconds=30)
     until(lambda: living(home) == [], seconds=60)
+
+
+def test_a_package_of_folders_without_end_can_be_removed(tmp_path: Path) -> None:
+    """An install that was killed left it."""
+    wheels, home = tmp_path / "wheels", tmp_path / "home"
+    wheels.mkdir()
+    lock = locked(tmp_path, wheel(wheels, {f"{'a/' * 1500}deep.py": "1"}), "refused")
+    with pytest.MonkeyPatch.context() as index:
+        index.setenv("UV_FIND_LINKS", str(wheels))
+        index.setenv("UV_CACHE_DIR", str(wheels / "cache"))
+        environment = install(lock, HERE, home).parents[1]
+        (environment / "installed").unlink()
+        try:
+            assert install(lock, HERE, home).exists()
+        finally:
+            for each in (wheels, home):  # pytest would not get through them
+                remove(each)

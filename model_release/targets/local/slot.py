@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +25,7 @@ from model_release.errors import OutsideError, UsageError
 from model_release.identity import Identity
 from model_release.processes.environments import without_secrets
 from model_release.processes.locks import is_held
+from model_release.processes.removal import remove
 from model_release.targets import Deployment
 from model_release.waiting import polls
 
@@ -267,7 +267,7 @@ class Slot:
         """Remove what dead servers left, except the newest: its log may be needed."""
         dead = [server for server in self.servers() if not server.alive]
         for server in dead[:-1]:
-            shutil.rmtree(server.folder, ignore_errors=True)
+            remove(server.folder)
 
 
 def _launch(command: Sequence[str], folder: Path, lock: IO[bytes], log: IO[bytes]) -> None:

@@ -27,7 +27,6 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -44,6 +43,7 @@ from model_release.identity import Identity
 from model_release.processes import sandbox
 from model_release.processes.confinement import Policy
 from model_release.processes.locks import is_held
+from model_release.processes.removal import remove
 
 SERVER = Path(__file__).with_name("server.py")
 LOG_BYTES = 5 * 2**20
@@ -64,7 +64,7 @@ class ConfinedServer:
         """Start it; the private socket and the other end of the channel are its alone."""
         self.loaded = self.serves = self.silent = False
         own = Path("own").absolute()
-        shutil.rmtree(own, ignore_errors=True)  # of the one before, where it is no mount
+        remove(own)  # of the one before, where it is no mount
         own.mkdir(mode=0o700, exist_ok=True)
         os.environ.update(HOME=str(own), TMPDIR=str(own))
         reads = [*sandbox.interpreter_reads(python), str(context), str(SERVER)]
