@@ -58,10 +58,10 @@ audit: venv ## compare ledger, aliases, files, images and servers (MODEL= TARGET
 	@python scripts/audit_release.py $(OPTIONS)
 
 # In the order of the files: the short unit tests come last and fill what the long groups leave.
-test: dev ## the test suite; what takes a minute or more is left to test-long
+test: dev ## the test suite, in minutes; what takes longer is left to test-long
 	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not long"
 
-test-long: dev ## the rest: the whole road, killed at every step, a full disk, a week of releases
+test-long: dev ## the rest: the whole road, killed at every step, a full disk, a week of releases, models that hang
 	@python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m long
 
 lint: dev ## ruff, mypy --strict, import-linter, check-jsonschema, zizmor, actionlint, shellcheck

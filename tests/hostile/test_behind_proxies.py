@@ -13,7 +13,7 @@ from tests.hostile.proxies import PROXIES
 from tests.hostile.serving_processes import contexts, served
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("hostile-serving")
+pytestmark = [pytest.mark.xdist_group("hostile-serving"), pytest.mark.long]
 
 BODY = b'{"dataframe_split": {"columns": ["do"], "data": [["a"]]}}'
 RIGHT = b'{"predictions": ["a"]}'

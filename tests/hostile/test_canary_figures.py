@@ -23,7 +23,7 @@ from model_release.targets.kubernetes.manifests import CANARY, STABLE
 from tests.hostile.api_servers import ApiServer, api_server
 from tests.hostile.serving_processes import ENVIRONMENT, HERE, served
 
-pytestmark = pytest.mark.xdist_group("hostile-canary")
+pytestmark = [pytest.mark.xdist_group("hostile-canary"), pytest.mark.long]
 
 CASES = [
     {

@@ -18,7 +18,7 @@ from tests.integration.local_target.local_servers import LocalServers
 from tests.integration.local_target.local_servers import port as port_of
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("hostile-serving")
+pytestmark = [pytest.mark.xdist_group("hostile-serving"), pytest.mark.long]
 
 HASTY = {
     "SERVING_REQUEST_TIMEOUT_SECONDS": "1",

@@ -18,6 +18,8 @@ from model_release.processes import sandbox
 from model_release.processes.accounting import TreeMemory
 from model_release.processes.confinement import Policy
 
+pytestmark = pytest.mark.long
+
 MLMODEL = """
 flavors:
   python_function: {loader_module: lying, code: code}

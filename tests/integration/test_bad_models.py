@@ -124,7 +124,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("title", CASES)
+LONG = {"missing dependency", "too large", "too slow", "hangs at load"}
+TITLES = [pytest.param(each, marks=pytest.mark.long if each in LONG else ()) for each in CASES]
+
+
+@pytest.mark.parametrize("title", TITLES)
 def test_bad_model_is_stopped_by_its_gate_and_no_other(title: str, workspace: Workspace) -> None:
     case, name = CASES[title], title.replace(" ", "-")
     write_limits(workspace.models_dir, name, case.limits)

@@ -58,6 +58,7 @@ def crowned(registry: Registry, model: str, version: str = "1") -> str:
     return release.id
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database", ["sqlite_server", "postgres_server"])
 def test_of_twenty_promotions_at_once_one_wins_and_the_others_are_told(
     database: str, request: pytest.FixtureRequest, new_model: NewModel

@@ -15,6 +15,8 @@ from model_release.smoke import ask_identity
 from tests.integration.local_target.local_servers import LocalServers, answer, stream
 from tests.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 def test_a_dead_server_is_seen_and_deployed_again(servers: LocalServers) -> None:
     first = servers.deploy("1")
@@ -87,7 +89,6 @@ def deploy_and_die(servers: LocalServers, version: str, *death: str) -> None:
     assert done.returncode == -signal.SIGKILL, death
 
 
-@pytest.mark.long
 def test_a_deploy_killed_at_any_moment_fails_no_request_and_the_next_converges(
     servers: LocalServers,
 ) -> None:
@@ -105,7 +106,6 @@ def test_a_deploy_killed_at_any_moment_fails_no_request_and_the_next_converges(
     assert seen < {answer(each) for each in ("1", "last", *map(str, range(2, len(DEATHS) + 2)))}
 
 
-@pytest.mark.long
 def test_deploys_killed_after_any_time_converge(servers: LocalServers) -> None:
     running = servers.deploy("1")
     with stream(running) as requests:
@@ -121,7 +121,6 @@ def test_deploys_killed_after_any_time_converge(servers: LocalServers) -> None:
     assert requests.failures == []
 
 
-@pytest.mark.long
 def test_what_a_killed_deploy_leaves_ends_by_itself(servers: LocalServers) -> None:
     first = servers.deploy("1")
     with stream(first) as requests:

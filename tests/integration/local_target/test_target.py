@@ -126,6 +126,7 @@ def test_port_taken_names_port_holder_and_way_out(servers: LocalServers) -> None
     assert servers.alive() == []
 
 
+@pytest.mark.long
 def test_another_port_moves_the_model(servers: LocalServers) -> None:
     first = servers.deploy("1")
     number = free_port()
@@ -156,6 +157,7 @@ def test_an_unknown_environment_is_named(servers: LocalServers) -> None:
         servers.target.deploy("prod", servers.deployment("1"), print, print)
 
 
+@pytest.mark.long
 def test_models_and_environments_are_apart_and_stop_ends_what_is_named(
     servers: LocalServers,
 ) -> None:
@@ -193,7 +195,7 @@ def test_model_code_sees_no_secret_and_its_log_is_bounded(
         until(lambda: (server.folder / "log.previous").exists(), seconds=30)
     limit = 5 * 2**20
     until(lambda: server.log.stat().st_size < limit, seconds=30)
-    assert (server.folder / "log.previous").stat().st_size > limit
+    assert (server.folder / "log.previous").stat().st_size == limit
 
 
 def test_a_server_that_never_said_what_it_is_is_stopped_with_the_others(

@@ -43,6 +43,7 @@ def body(*rows: list[Any], columns: str = "abc") -> bytes:
     return json.dumps({"dataframe_split": {"columns": list(columns), "data": rows}}).encode()
 
 
+@pytest.mark.long
 def test_distinct_rows_under_load_get_the_answers_they_get_alone(
     client: Any, new_client: Any, both_servers: Ports
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.integration.serving.conftest import Hold
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("serving-processes")
+pytestmark = [pytest.mark.xdist_group("serving-processes"), pytest.mark.long]
 
 ROW = json.dumps({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1, 2, 3]]}}).encode()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.serving.conftest import Hold, held_row
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("serving-processes")
+pytestmark = [pytest.mark.xdist_group("serving-processes"), pytest.mark.long]
 
 
 def raw(port: int, *parts: bytes) -> bytes:
